@@ -1,0 +1,166 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//SOURCES ../SpikeNotifier.java
+//DEPS org.junit.jupiter:junit-jupiter:6.1.3
+//DEPS org.junit.platform:junit-platform-launcher:6.1.3
+
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.ZoneId;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeMap;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
+
+import spikenotifier.SpikeNotifier.Calm;
+import spikenotifier.SpikeNotifier.History;
+import spikenotifier.SpikeNotifier.Hour;
+import spikenotifier.SpikeNotifier.Learning;
+import spikenotifier.SpikeNotifier.Rule;
+import spikenotifier.SpikeNotifier.Spike;
+
+class SpikeNotifierTest {
+    static final ZoneId UTC = ZoneId.of("UTC");
+    static final String HEADER =
+            "date,00,01,02,03,04,05,06,07,08,09,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n";
+
+    @TempDir
+    Path folder;
+
+    public static void main(String[] args) {
+        var summary = new SummaryGeneratingListener();
+        LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request()
+                .selectors(selectClass(SpikeNotifierTest.class)).build(), summary);
+        var result = summary.getSummary();
+        result.printFailuresTo(new PrintWriter(System.err, true));
+        System.out.printf("%d passed, %d failed%n", result.getTestsSucceededCount(),
+                result.getTotalFailureCount());
+        System.exit(result.getTotalFailureCount() == 0 && result.getTestsSucceededCount() > 0 ? 0 : 1);
+    }
+
+    /** 13:00 of 23, 22 and 21 Nov 2026 held the given counts; 24 Nov at 13:00 is judged. */
+    static History past(long... counts) {
+        var known = new TreeMap<Hour, Long>();
+        for (int i = 0; i < counts.length; i++) {
+            known.put(Hour.of(LocalDate.of(2026, 11, 23).minusDays(i), 13), counts[i]);
+        }
+        return new History(known);
+    }
+
+    static final Hour JUDGED = Hour.of(LocalDate.of(2026, 11, 24), 13);
+
+    static Rule rule(int minTickets, int numHours) {
+        return new Rule(numHours, 0.6, 3, minTickets, UTC, Set.of());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+            "64,   1, Calm,  just the limit is not over it",
+            "65,   1, Spike, one more is",
+            "65, 100, Calm,  fewer than MinTickets are never a spike",
+    })
+    void a_spike_is_more_than_the_limit(long count, int minTickets, String verdict, String why) {
+        var judged = rule(minTickets, 4380).judge(past(40, 38, 42), JUDGED, count);
+        assertEquals(verdict, judged.getClass().getSimpleName(), why);
+    }
+
+    @Test
+    void few_samples_are_only_learned_from() {
+        assertInstanceOf(Learning.class, rule(1, 4380).judge(past(40, 38), JUDGED, 1000));
+    }
+
+    @Test
+    void where_no_tickets_are_usual_one_is_a_spike_and_the_percentage_unknown() {
+        var spike = assertInstanceOf(Spike.class, rule(1, 4380).judge(past(0, 0, 0), JUDGED, 1));
+        assertTrue(spike.json().contains("\"percent\":null"), spike.json());
+        assertInstanceOf(Calm.class, rule(1, 4380).judge(past(0, 0, 0), JUDGED, 0));
+    }
+
+    @Test
+    void the_hour_itself_and_hours_before_the_window_are_no_samples() {
+        var history = past(40, 38, 42);
+        history.counts().put(JUDGED, 9999L);
+        assertEquals(List.of(40L, 38L), rule(1, 48).samples(history, JUDGED));
+    }
+
+    @Test
+    void after_a_clock_change_the_same_hour_is_that_of_the_local_clock() {
+        // New York went from UTC-4 to UTC-5 on 1 Nov 2026: 09:00 local was 13Z before and is 14Z after.
+        var before = Hour.of(LocalDate.of(2026, 10, 31), 13);
+        var after = Hour.of(LocalDate.of(2026, 11, 2), 14);
+        assertEquals(List.of(before), after.sameHourBefore(2, ZoneId.of("America/New_York")).toList());
+    }
+
+    @Test
+    void an_hour_that_the_local_clock_had_twice_gives_two_samples() {
+        var day_after = Hour.of(LocalDate.of(2026, 11, 2), 6);
+        assertEquals(2, day_after.sameHourBefore(1, ZoneId.of("America/New_York")).count());
+    }
+
+    @Test
+    void an_empty_cell_is_unknown_and_never_zero() throws IOException {
+        var history = History.load(file(HEADER + "2026-11-23,12,,0" + ",".repeat(21) + "\n"));
+        assertEquals("OptionalLong[12]", history.at(Hour.of(LocalDate.of(2026, 11, 23), 0)).toString());
+        assertTrue(history.at(Hour.of(LocalDate.of(2026, 11, 23), 1)).isEmpty());
+        assertEquals("OptionalLong[0]", history.at(Hour.of(LocalDate.of(2026, 11, 23), 2)).toString());
+    }
+
+    @Test
+    void the_layout_of_the_python_script_is_read_as_well() throws IOException {
+        var header = ",23,22,21,20,19,18,17,16,15,14,13,12,11,10,9,8,7,6,5,4,3,2,1,0\n";
+        var history = History.load(file(header + "2021-03-01,31.0" + ",".repeat(22) + ",12.0\n"));
+        assertEquals(31, history.at(Hour.of(LocalDate.of(2021, 3, 1), 23)).orElseThrow());
+        assertEquals(12, history.at(Hour.of(LocalDate.of(2021, 3, 1), 0)).orElseThrow());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+            "2026-11-23,1|line 2: 2 cells (expected 25)",
+            "23.11.2026,,,,,,,,,,,,,,,,,,,,,,,,|line 2, column date: '23.11.2026' (expected a date such as 2026-11-23)",
+            "2026-11-23,,-1,,,,,,,,,,,,,,,,,,,,,,|line 2, column 01: '-1' (expected a count or nothing)",
+    })
+    void a_line_without_sense_is_one_line_of_fault_and_exit_74(String line, String fault) throws IOException {
+        var file = file(HEADER + line + "\n");
+        var err = new StringWriter();
+        int exit = SpikeNotifier.commandLine().setErr(new PrintWriter(err))
+                .execute("backtest", "--json", "--history", file.toString());
+        assertEquals(file + ": " + fault + "\n", err.toString());
+        assertEquals(74, exit);
+    }
+
+    @Test
+    void backtest_prints_one_json_object_for_each_known_hour() throws IOException {
+        var out = new StringWriter();
+        var cells = ",".repeat(23);
+        int exit = SpikeNotifier.commandLine().setOut(new PrintWriter(out)).execute("backtest", "--json",
+                "--min-samples", "1", "--history",
+                file(HEADER + "2026-11-23,10" + cells + "\n2026-11-24,17" + cells + "\n").toString());
+        assertEquals("""
+                {"hour":"2026-11-23T00:00:00Z","count":10,"mean":null,"limit":null,"percent":null,"samples":0,"verdict":"learning"}
+                {"hour":"2026-11-24T00:00:00Z","count":17,"mean":10.0,"limit":16.0,"percent":70.0,"samples":1,"verdict":"spike"}
+                """, out.toString());
+        assertEquals(0, exit);
+    }
+
+    private Path file(String text) throws IOException {
+        return Files.writeString(folder.resolve("history.csv"), text);
+    }
+}
