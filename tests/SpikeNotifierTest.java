@@ -21,6 +21,7 @@ import java.time.ZoneId;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -80,6 +81,31 @@ class SpikeNotifierTest {
     void a_spike_is_more_than_the_limit(long count, int minTickets, String verdict, String why) {
         var judged = rule(minTickets, 4380).judge(past(40, 38, 42), JUDGED, count);
         assertEquals(verdict, judged.getClass().getSimpleName(), why);
+    }
+
+    /** Cells of public hourly series, with the figures that a second implementation (pandas) gives for them. */
+    @ParameterizedTest
+    @CsvSource({
+            "support tweets 2017-10-06T03, 11,                                  4, 4.0,       175.0,      true",
+            "support tweets 2017-10-06T00, 4,                                   7, 7.0,       -42.857143, false",
+            "support tweets 2017-10-11T19, 20,                     19 19 6 3 5 8, 10.0,      100.0,      true",
+            "support tweets 2017-10-18T05, 14,     9 20 10 5 17 3 5 8 8 5 10 7 4, 8.538462,  63.963964,  true",
+            "incidents 2016-03-01T01,      5,                                   1, 1.0,       400.0,      true",
+            "incidents 2016-03-01T04,      0,                                   1, 1.0,       -100.0,     false",
+            "incidents 2016-03-04T23,      5,                             1 1 3 2, 1.75,      185.714286, true",
+            "incidents 2016-03-14T09, 53, 0 0 45 44 32 60 70 1 1 30 49 43 34 34, 31.642857, 67.494357,  true",
+    })
+    void verdicts_on_real_hours_equal_those_of_a_second_implementation(String cell, long count, String past,
+            double mean, double percent, boolean spike) {
+        var samples = Stream.of(past.split(" ")).mapToLong(Long::parseLong).toArray();
+        var verdict = new Rule(4380, 0.5, 1, 1, UTC, Set.of()).judge(past(samples), JUDGED, count);
+        assertEquals(spike, verdict instanceof Spike, cell);
+        assertEquals(mean, number(verdict.json(), "mean"), 1e-6, cell);
+        assertEquals(percent, number(verdict.json(), "percent"), 1e-6, cell);
+    }
+
+    private static double number(String json, String name) {
+        return Double.parseDouble(json.replaceFirst(".*\"" + name + "\":([^,}]*).*", "$1"));
     }
 
     @Test
