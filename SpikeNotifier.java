@@ -22,12 +22,16 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.LongSummaryStatistics;
 import java.util.NavigableMap;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 import picocli.CommandLine;
@@ -79,6 +83,8 @@ public final class SpikeNotifier implements Callable<Integer> {
             @Option(names = "--history", defaultValue = "out/history.csv", showDefaultValue =
                     CommandLine.Help.Visibility.ALWAYS, description = "the CSV history to replay") Path file,
             @Option(names = "--json", required = true, description = "one JSON object a line") boolean json,
+            @Option(names = "--rule", defaultValue = "mean",
+                    description = "mean: same hour of day; weekly: same hour of the week") RuleName ruleName,
             @Option(names = "--num-hours", defaultValue = "4380",
                     description = "how far back samples are taken, in hours") int numHours,
             @Option(names = "--threshold", defaultValue = "0.6",
@@ -89,12 +95,16 @@ public final class SpikeNotifier implements Callable<Integer> {
                     description = "fewer tickets are never a spike") int minTickets,
             @Option(names = "--time-zone", defaultValue = "UTC",
                     description = "whose clock says which hours are the same hour") ZoneId zone) {
-        var rule = new Rule(numHours, threshold, minSamples, minTickets, zone, Set.of());
+        Judge rule = ruleName == RuleName.weekly
+                ? new Weekly(threshold, 3.0, 5, minSamples, minTickets, zone, Set.of())
+                : new Rule(numHours, threshold, minSamples, minTickets, zone, Set.of());
         var history = History.load(file);
         history.counts().forEach((hour, count) ->
                 spec.commandLine().getOut().println(rule.judge(history, hour, count).json()));
         return Exit.OK.code;
     }
+
+    enum RuleName { mean, weekly }
 
     private static int report(Exception e, CommandLine line, CommandLine.ParseResult parsed) {
         PrintWriter err = line.getErr();
@@ -156,6 +166,11 @@ public final class SpikeNotifier implements Callable<Integer> {
         OptionalLong at(Hour hour) {
             var count = counts.get(hour);
             return count == null ? OptionalLong.empty() : OptionalLong.of(count);
+        }
+
+        /** Number and sum of the known counts in {@code [from, to)}. */
+        LongSummaryStatistics between(Hour from, Hour to) {
+            return counts.subMap(from, to).values().stream().mapToLong(Long::longValue).summaryStatistics();
         }
 
         /**
@@ -232,9 +247,14 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     // ==== Rule: is this hour a spike =====================================================
 
+    /** One of the two rules with its settings: a pure function of history, hour and count. */
+    sealed interface Judge permits Rule, Weekly {
+        Verdict judge(History history, Hour hour, long count);
+    }
+
     /** The mean rule's settings. */
     record Rule(int numHours, double threshold, int minSamples, int minTickets, ZoneId zone,
-            Set<LocalDate> ignoredDays) {
+            Set<LocalDate> ignoredDays) implements Judge {
 
         /** The known counts of the same local hour of day in {@code [hour - numHours, hour)}, latest first. */
         List<Long> samples(History history, Hour hour) {
@@ -248,7 +268,8 @@ public final class SpikeNotifier implements Callable<Integer> {
             return samples;
         }
 
-        Verdict judge(History history, Hour hour, long count) {
+        @Override
+        public Verdict judge(History history, Hour hour, long count) {
             var samples = samples(history, hour);
             if (samples.size() < Math.max(1, minSamples)) {
                 return new Learning(hour, count, samples.size());
@@ -258,6 +279,103 @@ public final class SpikeNotifier implements Callable<Integer> {
             boolean spike = count > limit && count >= minTickets;
             return spike ? new Spike(hour, count, samples.size(), mean, limit)
                     : new Calm(hour, count, samples.size(), mean, limit);
+        }
+    }
+
+    /** What the weekly rule expects of an hour: {@code mean} and {@code spread} in tickets, from n samples. */
+    record Expected(int n, double mean, double spread) {
+        double z(long count) {
+            return (count - mean) / spread;
+        }
+    }
+
+    /**
+     * The weekly rule: the same hour of the same weekday, distance measured in that hour's own usual spread,
+     * following growth (level), no past outage (cap) hiding the next one.
+     */
+    record Weekly(double threshold, double deviations, double minExtra, int minSamples, int minTickets,
+            ZoneId zone, Set<LocalDate> ignoredDays) implements Judge {
+        private static final int WEEKS = 13;
+        private static final int WEEK = 168;
+
+        @Override
+        public Verdict judge(History history, Hour hour, long count) {
+            var expected = expected(history, hour).filter(e -> e.n() >= minSamples);
+            if (expected.isEmpty()) {
+                return new Learning(hour, count, 0);
+            }
+            var e = expected.get();
+            long limit = limit(e);
+            return count >= limit ? new Spike(hour, count, e.n(), e.mean(), limit)
+                    : new Calm(hour, count, e.n(), e.mean(), limit);
+        }
+
+        /** The smallest count that passes every bar; the steps after the guess undo its rounding. */
+        private long limit(Expected e) {
+            long limit = (long) Math.ceil(Math.max(e.mean() + deviations * e.spread(), e.mean() + minExtra));
+            while (passes(limit - 1, e)) {
+                limit--;
+            }
+            while (!passes(limit, e)) {
+                limit++;
+            }
+            return limit;
+        }
+
+        private boolean passes(long count, Expected e) {
+            return e.z(count) >= deviations && count >= (1 + threshold) * e.mean()
+                    && count - e.mean() >= minExtra && count >= minTickets;
+        }
+
+        /** Empty when there is too little history. */
+        Optional<Expected> expected(History history, Hour hour) {
+            double[] v = samples(history, hour, 7, WEEKS);
+            double level = 1;
+            if (v.length >= 4) {
+                double cap = median(v) + 3 * Math.sqrt(usualVariance(median(v)));
+                v = DoubleStream.of(v).map(count -> Math.min(count, cap)).toArray();
+                level = level(history, hour);
+            } else {
+                v = samples(history, hour, 1, 28);
+                if (v.length < 7) {
+                    return Optional.empty();
+                }
+            }
+            int n = v.length;
+            double plain = DoubleStream.of(v).sum() / n;
+            double s2 = DoubleStream.of(v).map(x -> (x - plain) * (x - plain)).sum() / (n - 1) * level * level;
+            double mean = plain * level;
+            double variance = ((n - 1) * s2 + 4 * usualVariance(mean)) / (n + 3);
+            double spread = Math.sqrt(Math.max(Math.max(variance, mean), 1) * (1 + 1.0 / n));
+            return Optional.of(new Expected(n, mean, spread));
+        }
+
+        private double[] samples(History history, Hour hour, int step, int times) {
+            return IntStream.rangeClosed(1, times).boxed()
+                    .flatMap(k -> hour.sameHourBefore(k * step, zone))
+                    .filter(h -> !ignoredDays.contains(LocalDate.ofInstant(h.from(), zone)))
+                    .map(history::at).filter(OptionalLong::isPresent)
+                    .mapToDouble(OptionalLong::getAsLong).toArray();
+        }
+
+        /** The last week against the 13 before it, within [1, 2]; 1 when either is known for less than half a week. */
+        private static double level(History history, Hour hour) {
+            var last = history.between(hour.plus(-WEEK), hour);
+            var before = history.between(hour.plus(-WEEK * (WEEKS + 1)), hour.plus(-WEEK));
+            if (last.getCount() < WEEK / 2 || before.getCount() < WEEK / 2 || before.getSum() == 0) {
+                return 1;
+            }
+            return Math.min(2, Math.max(1, last.getAverage() / before.getAverage()));
+        }
+
+        private static double usualVariance(double m) {
+            return Math.max(m, 1) + 0.3 * m * 0.3 * m;
+        }
+
+        private static double median(double[] v) {
+            var sorted = DoubleStream.of(v).sorted().toArray();
+            int middle = sorted.length / 2;
+            return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
         }
     }
 

@@ -37,6 +37,7 @@ import spikenotifier.SpikeNotifier.Hour;
 import spikenotifier.SpikeNotifier.Learning;
 import spikenotifier.SpikeNotifier.Rule;
 import spikenotifier.SpikeNotifier.Spike;
+import spikenotifier.SpikeNotifier.Weekly;
 
 class SpikeNotifierTest {
     static final ZoneId UTC = ZoneId.of("UTC");
@@ -67,6 +68,8 @@ class SpikeNotifierTest {
     }
 
     static final Hour JUDGED = Hour.of(LocalDate.of(2026, 11, 24), 13);
+
+    static final Weekly WEEKLY = new Weekly(0.5, 3.0, 5, 3, 1, UTC, Set.of());
 
     static Rule rule(int minTickets, int numHours) {
         return new Rule(numHours, 0.6, 3, minTickets, UTC, Set.of());
@@ -106,6 +109,22 @@ class SpikeNotifierTest {
 
     private static double number(String json, String name) {
         return Double.parseDouble(json.replaceFirst(".*\"" + name + "\":([^,}]*).*", "$1"));
+    }
+
+    @Test
+    void the_weekly_rule_measures_distance_in_the_usual_spread() {
+        long[] past = {10, 12, 9, 11, 10, 14, 8, 10, 11, 9, 12, 10, 13};
+        var known = new TreeMap<Hour, Long>();
+        for (int i = 0; i < past.length; i++) {
+            known.put(JUDGED.plus(-168 * (i + 1)), past[i]);
+        }
+        var expected = WEEKLY.expected(new History(known), JUDGED).orElseThrow();
+        assertEquals(10.6923, expected.mean(), 1e-4);
+        assertEquals(3.3933, expected.spread(), 1e-4);
+        assertEquals(3.0376, expected.z(21), 1e-4);
+        assertInstanceOf(Spike.class, WEEKLY.judge(new History(known), JUDGED, 21));
+        var calm = assertInstanceOf(Calm.class, WEEKLY.judge(new History(known), JUDGED, 20));
+        assertEquals(21, calm.limit());
     }
 
     @Test
