@@ -7,9 +7,13 @@ package spikenotifier;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDate;
@@ -28,6 +32,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.stream.DoubleStream;
@@ -198,6 +203,40 @@ public final class SpikeNotifier implements Callable<Integer> {
                 }
             }
             return new History(counts);
+        }
+
+        /** Writes all counts to the file in our layout; a reader or a kill sees the old file or the new, never a part. */
+        void save(Path file) {
+            var text = new StringBuilder("date");
+            IntStream.range(0, 24).forEach(i -> text.append(",%02d".formatted(i)));
+            var dates = new TreeSet<LocalDate>();
+            counts.keySet().forEach(hour -> dates.add(LocalDate.ofInstant(hour.from(), ZoneOffset.UTC)));
+            for (var date : dates) {
+                text.append('\n').append(date);
+                for (int i = 0; i < 24; i++) {
+                    var count = counts.get(Hour.of(date, i));
+                    text.append(',').append(count == null ? "" : count);
+                }
+            }
+            writeAtomically(file, text.append('\n').toString());
+        }
+
+        /** Temp sibling, fsync, atomic move. */
+        private static void writeAtomically(Path file, String text) {
+            var part = file.resolveSibling(file.getFileName() + ".part");
+            try {
+                Files.deleteIfExists(part);
+                try (var channel = FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                    var bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+                    while (bytes.hasRemaining()) {
+                        channel.write(bytes);
+                    }
+                    channel.force(true);
+                }
+                Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+            } catch (IOException e) {
+                throw new Fault(Exit.HISTORY, "%s: cannot be written (%s)".formatted(file, e), e);
+            }
         }
 
         private static List<Integer> columns(Path file, String[] header) {
@@ -424,7 +463,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         OK(0, "hours judged"),
         USAGE(64, "bad command line"),
         BUG(70, "anything unforeseen, with its trace"),
-        HISTORY(74, "history unreadable");
+        HISTORY(74, "history unreadable or unwritable");
 
         final int code;
         final String when;

@@ -8,6 +8,7 @@ package spikenotifier;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
@@ -32,6 +33,8 @@ import org.junit.platform.launcher.core.LauncherFactory;
 import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 
 import spikenotifier.SpikeNotifier.Calm;
+import spikenotifier.SpikeNotifier.Exit;
+import spikenotifier.SpikeNotifier.Fault;
 import spikenotifier.SpikeNotifier.History;
 import spikenotifier.SpikeNotifier.Hour;
 import spikenotifier.SpikeNotifier.Learning;
@@ -174,6 +177,24 @@ class SpikeNotifierTest {
         var history = History.load(file(header + "2021-03-01,31.0" + ",".repeat(22) + ",12.0\n"));
         assertEquals(31, history.at(Hour.of(LocalDate.of(2021, 3, 1), 23)).orElseThrow());
         assertEquals(12, history.at(Hour.of(LocalDate.of(2021, 3, 1), 0)).orElseThrow());
+    }
+
+    @Test
+    void what_is_saved_reads_back_the_same_in_our_own_layout() throws IOException {
+        var target = folder.resolve("saved.csv");
+        past(40, 38).save(target);
+        assertEquals(HEADER + "2026-11-22" + ",".repeat(14) + "38" + ",".repeat(10) + "\n"
+                + "2026-11-23" + ",".repeat(14) + "40" + ",".repeat(10) + "\n", Files.readString(target));
+        assertEquals(past(40, 38), History.load(target));
+    }
+
+    @Test
+    void a_history_that_cannot_be_written_is_a_fault_and_the_old_file_stays() throws IOException {
+        var target = Files.createDirectories(folder.resolve("blocked")).resolve("history.csv");
+        Files.writeString(target, "kept");
+        Files.createDirectories(folder.resolve("blocked/history.csv.part/in the way"));
+        assertEquals(Exit.HISTORY, assertThrows(Fault.class, () -> past(1).save(target)).exit);
+        assertEquals("kept", Files.readString(target));
     }
 
     @ParameterizedTest
