@@ -17,9 +17,14 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Clock;
+import java.time.Duration;
 import java.time.LocalDate;
 import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -32,15 +37,7 @@ import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 
-import spikenotifier.SpikeNotifier.Calm;
-import spikenotifier.SpikeNotifier.Exit;
-import spikenotifier.SpikeNotifier.Fault;
-import spikenotifier.SpikeNotifier.History;
-import spikenotifier.SpikeNotifier.Hour;
-import spikenotifier.SpikeNotifier.Learning;
-import spikenotifier.SpikeNotifier.Rule;
-import spikenotifier.SpikeNotifier.Spike;
-import spikenotifier.SpikeNotifier.Weekly;
+import spikenotifier.SpikeNotifier.*;
 
 class SpikeNotifierTest {
     static final ZoneId UTC = ZoneId.of("UTC");
@@ -62,20 +59,29 @@ class SpikeNotifierTest {
     }
 
     /** 13:00 of 23, 22 and 21 Nov 2026 held the given counts; 24 Nov at 13:00 is judged. */
-    static History past(long... counts) {
+    static TreeMap<Hour, Long> past(long... counts) {
         var known = new TreeMap<Hour, Long>();
         for (int i = 0; i < counts.length; i++) {
-            known.put(Hour.of(LocalDate.of(2026, 11, 23).minusDays(i), 13), counts[i]);
+            known.put(JUDGED.plus(-24 * (i + 1)), counts[i]);
         }
-        return new History(known);
+        return known;
     }
 
     static final Hour JUDGED = Hour.of(LocalDate.of(2026, 11, 24), 13);
 
-    static final Weekly WEEKLY = new Weekly(0.5, 3.0, 5, 3, 1, UTC, Set.of());
+    static Rule rule(RuleName name, int numHours, double threshold, int minTickets, int minSamples, ZoneId zone,
+            LocalDate... ignored) {
+        return new Rule(name, numHours, threshold, 3.0, 5, minTickets, minSamples, Set.of(ignored), zone);
+    }
 
-    static Rule rule(int minTickets, int numHours) {
-        return new Rule(numHours, 0.6, 3, minTickets, UTC, Set.of());
+    static Rule mean(int minTickets, int numHours) {
+        return rule(RuleName.MEAN, numHours, 0.6, minTickets, 3, UTC);
+    }
+
+    static final Rule WEEKLY = rule(RuleName.WEEKLY, 4380, 0.5, 1, 3, UTC);
+
+    static Verdict judge(Rule rule, TreeMap<Hour, Long> past, long count) {
+        return rule.judge(new Counts(past), JUDGED, count);
     }
 
     @ParameterizedTest
@@ -85,7 +91,7 @@ class SpikeNotifierTest {
             "65, 100, Calm,  fewer than MinTickets are never a spike",
     })
     void a_spike_is_more_than_the_limit(long count, int minTickets, String verdict, String why) {
-        var judged = rule(minTickets, 4380).judge(past(40, 38, 42), JUDGED, count);
+        var judged = judge(mean(minTickets, 4380), past(40, 38, 42), count);
         assertEquals(verdict, judged.getClass().getSimpleName(), why);
     }
 
@@ -104,14 +110,11 @@ class SpikeNotifierTest {
     void verdicts_on_real_hours_equal_those_of_a_second_implementation(String cell, long count, String past,
             double mean, double percent, boolean spike) {
         var samples = Stream.of(past.split(" ")).mapToLong(Long::parseLong).toArray();
-        var verdict = new Rule(4380, 0.5, 1, 1, UTC, Set.of()).judge(past(samples), JUDGED, count);
+        var verdict = judge(rule(RuleName.MEAN, 4380, 0.5, 1, 1, UTC), past(samples), count);
         assertEquals(spike, verdict instanceof Spike, cell);
-        assertEquals(mean, number(verdict.json(), "mean"), 1e-6, cell);
-        assertEquals(percent, number(verdict.json(), "percent"), 1e-6, cell);
-    }
-
-    private static double number(String json, String name) {
-        return Double.parseDouble(json.replaceFirst(".*\"" + name + "\":([^,}]*).*", "$1"));
+        var usual = ((Judged) verdict).usual();
+        assertEquals(mean, usual.mean(), 1e-6, cell);
+        assertEquals(percent, usual.percent(count).orElseThrow(), 1e-6, cell);
     }
 
     @Test
@@ -121,32 +124,31 @@ class SpikeNotifierTest {
         for (int i = 0; i < past.length; i++) {
             known.put(JUDGED.plus(-168 * (i + 1)), past[i]);
         }
-        var expected = WEEKLY.expected(new History(known), JUDGED).orElseThrow();
-        assertEquals(10.6923, expected.mean(), 1e-4);
-        assertEquals(3.3933, expected.spread(), 1e-4);
-        assertEquals(3.0376, expected.z(21), 1e-4);
-        assertInstanceOf(Spike.class, WEEKLY.judge(new History(known), JUDGED, 21));
-        var calm = assertInstanceOf(Calm.class, WEEKLY.judge(new History(known), JUDGED, 20));
-        assertEquals(21, calm.limit());
+        var spike = assertInstanceOf(Spike.class, judge(WEEKLY, known, 21));
+        assertEquals(10.6923, spike.usual().mean(), 1e-4);
+        assertEquals(3.3933, spike.usual().spread().orElseThrow(), 1e-4);
+        assertEquals(3.0376, spike.usual().z(21).orElseThrow(), 1e-4);
+        assertEquals(21, assertInstanceOf(Calm.class, judge(WEEKLY, known, 20)).limit());
     }
 
     @Test
     void few_samples_are_only_learned_from() {
-        assertInstanceOf(Learning.class, rule(1, 4380).judge(past(40, 38), JUDGED, 1000));
+        assertInstanceOf(Learning.class, judge(mean(1, 4380), past(40, 38), 1000));
     }
 
     @Test
     void where_no_tickets_are_usual_one_is_a_spike_and_the_percentage_unknown() {
-        var spike = assertInstanceOf(Spike.class, rule(1, 4380).judge(past(0, 0, 0), JUDGED, 1));
-        assertTrue(spike.json().contains("\"percent\":null"), spike.json());
-        assertInstanceOf(Calm.class, rule(1, 4380).judge(past(0, 0, 0), JUDGED, 0));
+        var spike = assertInstanceOf(Spike.class, judge(mean(1, 4380), past(0, 0, 0), 1));
+        assertTrue(spike.usual().percent(1).isEmpty());
+        assertInstanceOf(Calm.class, judge(mean(1, 4380), past(0, 0, 0), 0));
     }
 
     @Test
     void the_hour_itself_and_hours_before_the_window_are_no_samples() {
         var history = past(40, 38, 42);
-        history.counts().put(JUDGED, 9999L);
-        assertEquals(List.of(40L, 38L), rule(1, 48).samples(history, JUDGED));
+        history.put(JUDGED, 9999L);
+        assertEquals(List.of(40L, 38L), mean(1, 48).samples(new Counts(history), JUDGED).known().stream()
+                .map(Sample::count).toList());
     }
 
     @Test
@@ -154,18 +156,18 @@ class SpikeNotifierTest {
         // New York went from UTC-4 to UTC-5 on 1 Nov 2026: 09:00 local was 13Z before and is 14Z after.
         var before = Hour.of(LocalDate.of(2026, 10, 31), 13);
         var after = Hour.of(LocalDate.of(2026, 11, 2), 14);
-        assertEquals(List.of(before), after.sameHourBefore(2, ZoneId.of("America/New_York")).toList());
+        assertEquals(List.of(before), after.sameHour(2, ZoneId.of("America/New_York")));
     }
 
     @Test
     void an_hour_that_the_local_clock_had_twice_gives_two_samples() {
         var day_after = Hour.of(LocalDate.of(2026, 11, 2), 6);
-        assertEquals(2, day_after.sameHourBefore(1, ZoneId.of("America/New_York")).count());
+        assertEquals(2, day_after.sameHour(1, ZoneId.of("America/New_York")).size());
     }
 
     @Test
     void an_empty_cell_is_unknown_and_never_zero() throws IOException {
-        var history = History.load(file(HEADER + "2026-11-23,12,,0" + ",".repeat(21) + "\n"));
+        var history = History.open(file(HEADER + "2026-11-23,12,,0" + ",".repeat(21) + "\n"), true);
         assertEquals("OptionalLong[12]", history.at(Hour.of(LocalDate.of(2026, 11, 23), 0)).toString());
         assertTrue(history.at(Hour.of(LocalDate.of(2026, 11, 23), 1)).isEmpty());
         assertEquals("OptionalLong[0]", history.at(Hour.of(LocalDate.of(2026, 11, 23), 2)).toString());
@@ -174,7 +176,7 @@ class SpikeNotifierTest {
     @Test
     void the_layout_of_the_python_script_is_read_as_well() throws IOException {
         var header = ",23,22,21,20,19,18,17,16,15,14,13,12,11,10,9,8,7,6,5,4,3,2,1,0\n";
-        var history = History.load(file(header + "2021-03-01,31.0" + ",".repeat(22) + ",12.0\n"));
+        var history = History.open(file(header + "2021-03-01,31.0" + ",".repeat(22) + ",12.0\n"), true);
         assertEquals(31, history.at(Hour.of(LocalDate.of(2021, 3, 1), 23)).orElseThrow());
         assertEquals(12, history.at(Hour.of(LocalDate.of(2021, 3, 1), 0)).orElseThrow());
     }
@@ -182,48 +184,72 @@ class SpikeNotifierTest {
     @Test
     void what_is_saved_reads_back_the_same_in_our_own_layout() throws IOException {
         var target = folder.resolve("saved.csv");
-        past(40, 38).save(target);
+        saved(target).save();
         assertEquals(HEADER + "2026-11-22" + ",".repeat(14) + "38" + ",".repeat(10) + "\n"
                 + "2026-11-23" + ",".repeat(14) + "40" + ",".repeat(10) + "\n", Files.readString(target));
-        assertEquals(past(40, 38), History.load(target));
+        assertEquals(40, History.open(target, true).at(JUDGED.plus(-24)).orElseThrow());
     }
 
     @Test
     void a_history_that_cannot_be_written_is_a_fault_and_the_old_file_stays() throws IOException {
         var target = Files.createDirectories(folder.resolve("blocked")).resolve("history.csv");
-        Files.writeString(target, "kept");
+        Files.writeString(target, HEADER);
         Files.createDirectories(folder.resolve("blocked/history.csv.part/in the way"));
-        assertEquals(Exit.HISTORY, assertThrows(Fault.class, () -> past(1).save(target)).exit);
-        assertEquals("kept", Files.readString(target));
+        assertEquals(Exit.HISTORY, assertThrows(Fault.class, () -> saved(target).save()).exit);
+        assertEquals(HEADER, Files.readString(target));
+    }
+
+    private static History saved(Path target) {
+        var history = History.open(target, true);
+        past(40, 38).forEach(history::put);
+        return history;
     }
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-            "2026-11-23,1|line 2: 2 cells (expected 25)",
+            "2026-11-23,1|line 2, column 1: 2 cells (expected 25 as in the header)",
             "23.11.2026,,,,,,,,,,,,,,,,,,,,,,,,|line 2, column date: '23.11.2026' (expected a date such as 2026-11-23)",
-            "2026-11-23,,-1,,,,,,,,,,,,,,,,,,,,,,|line 2, column 01: '-1' (expected a count or nothing)",
+            "2026-11-23,,-1,,,,,,,,,,,,,,,,,,,,,,|line 2, column 01: '-1' (expected a count, or nothing for an unknown hour)",
     })
     void a_line_without_sense_is_one_line_of_fault_and_exit_74(String line, String fault) throws IOException {
         var file = file(HEADER + line + "\n");
-        var err = new StringWriter();
-        int exit = SpikeNotifier.commandLine().setErr(new PrintWriter(err))
-                .execute("backtest", "--json", "--history", file.toString());
+        assertEquals(74, run("backtest", "--json"));
         assertEquals(file + ": " + fault + "\n", err.toString());
-        assertEquals(74, exit);
     }
 
     @Test
     void backtest_prints_one_json_object_for_each_known_hour() throws IOException {
-        var out = new StringWriter();
         var cells = ",".repeat(23);
-        int exit = SpikeNotifier.commandLine().setOut(new PrintWriter(out)).execute("backtest", "--json",
-                "--min-samples", "1", "--history",
-                file(HEADER + "2026-11-23,10" + cells + "\n2026-11-24,17" + cells + "\n").toString());
+        file(HEADER + "2026-11-23,10" + cells + "\n2026-11-24,17" + cells + "\n");
+        assertEquals(0, run("backtest", "--json"));
         assertEquals("""
                 {"hour":"2026-11-23T00:00:00Z","count":10,"mean":null,"limit":null,"percent":null,"samples":0,"verdict":"learning"}
                 {"hour":"2026-11-24T00:00:00Z","count":17,"mean":10.0,"limit":16.0,"percent":70.0,"samples":1,"verdict":"spike"}
                 """, out.toString());
-        assertEquals(0, exit);
+    }
+
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    /** Runs the program on an auth.ini in the test's folder, its history beside it. */
+    private int run(String... words) throws IOException {
+        var ini = Files.writeString(folder.resolve("auth.ini"), """
+                [default]
+                SpikeDB = history.csv
+                [zendesk]
+                Domain = acme
+                Credentials = a@example.com/token:KEY
+                [email]
+                Sender = a@example.com
+                Recipient = b@example.com
+                [spike]
+                MinSamples = 1
+                """);
+        Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString("rw-------"));
+        var world = new World(Clock.fixed(JUDGED.to(), ZoneOffset.UTC), millis -> { }, Duration.ofSeconds(5),
+                Map.of(), false);
+        return SpikeNotifier.commandLine(world).setOut(new PrintWriter(out)).setErr(new PrintWriter(err))
+                .execute(Stream.concat(Stream.of(words), Stream.of("--config", ini.toString())).toArray(String[]::new));
     }
 
     private Path file(String text) throws IOException {
