@@ -9,128 +9,42 @@
 package spikenotifier;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.PrintWriter;
-import java.io.StringReader;
-import java.io.StringWriter;
-import java.net.InetSocketAddress;
-import java.net.URI;
-import java.net.URISyntaxException;
-import java.net.URLDecoder;
-import java.net.URLEncoder;
-import java.net.http.HttpClient;
-import java.net.http.HttpHeaders;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.net.http.HttpTimeoutException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.channels.UnresolvedAddressException;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Clock;
-import java.time.DateTimeException;
-import java.time.DayOfWeek;
-import java.time.Duration;
-import java.time.Instant;
-import java.time.LocalDate;
-import java.time.LocalDateTime;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Base64;
-import java.util.Collections;
-import java.util.Comparator;
-import java.util.Date;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.NavigableMap;
-import java.util.NavigableSet;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.OptionalDouble;
-import java.util.OptionalLong;
-import java.util.Properties;
-import java.util.Random;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.BiPredicate;
-import java.util.function.Consumer;
-import java.util.function.DoubleUnaryOperator;
-import java.util.function.Function;
-import java.util.function.Predicate;
-import java.util.function.Supplier;
-import java.util.function.ToDoubleFunction;
-import java.util.function.ToLongFunction;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.DoubleStream;
-import java.util.stream.IntStream;
-import java.util.stream.LongStream;
-import java.util.stream.Stream;
-import java.util.zip.GZIPInputStream;
-import javax.net.ssl.SSLException;
+import static java.util.stream.Collectors.joining;
 
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MapperFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.*;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
-import jakarta.mail.AuthenticationFailedException;
-import jakarta.mail.Message;
-import jakarta.mail.MessagingException;
-import jakarta.mail.Multipart;
-import jakarta.mail.SendFailedException;
-import jakarta.mail.Session;
-import jakarta.mail.Transport;
-import jakarta.mail.internet.InternetAddress;
-import jakarta.mail.internet.MimeBodyPart;
-import jakarta.mail.internet.MimeMessage;
-import jakarta.mail.internet.MimeMultipart;
+import com.sun.net.httpserver.*;
+import jakarta.mail.*;
+import jakarta.mail.internet.*;
+import java.io.*;
+import java.net.*;
+import java.net.http.*;
+import java.nio.ByteBuffer;
+import java.nio.channels.*;
+import java.nio.file.*;
+import java.nio.file.attribute.*;
+import java.security.cert.CertificateException;
+import java.time.*;
+import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.concurrent.atomic.*;
+import java.util.function.*;
+import java.util.regex.Pattern;
+import java.util.stream.*;
+import java.util.zip.GZIPInputStream;
 import org.ini4j.InvalidFileFormatException;
 import picocli.AutoComplete;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ScopeType;
-import picocli.CommandLine.Spec;
-import picocli.CommandLine;
 
 /**
  * Spike Notifier, run hourly by cron: counts the Zendesk tickets created in the last full hour, compares with what
@@ -163,38 +77,20 @@ import picocli.CommandLine;
         subcommands = {AutoComplete.GenerateCompletion.class, CommandLine.HelpCommand.class},
         description = "Counts the Zendesk tickets of the last full hour and mails the team when they surge.")
 public final class SpikeNotifier implements Callable<Integer> {
-    private static final String HOUR = "HOUR";
-
     @Option(names = {"-c", "--config"}, paramLabel = "FILE", defaultValue = "auth.ini", scope = ScopeType.INHERIT,
-            showDefaultValue = Visibility.ALWAYS, description = "the INI file")
-    Path configFile;
-
-    @Option(names = "--hour", paramLabel = HOUR, converter = HourConverter.class,
-            description = "judge this UTC hour, e.g. 2026-11-24T13, instead of the last full one")
-    Hour chosen;
-
-    @Option(names = "--dry-run", description = "print the mail; send and store nothing")
-    boolean dryRun;
-
-    @Option(names = "--json", scope = ScopeType.INHERIT, description = "print JSON, one object a line")
-    boolean json;
-
-    @Option(names = {"-q", "--quiet"}, scope = ScopeType.INHERIT, description = "print faults only")
-    boolean quiet;
-
+            showDefaultValue = Visibility.ALWAYS, description = "the INI file") Path configFile;
+    @Option(names = "--hour", paramLabel = "HOUR",
+            description = "judge this UTC hour, e.g. 2026-11-24T13, instead of the last full one") Hour chosen;
+    @Option(names = "--dry-run", description = "print the mail; send and store nothing") boolean dryRun;
+    @Option(names = "--json", scope = ScopeType.INHERIT, description = "print JSON, one object a line") boolean json;
+    @Option(names = {"-q", "--quiet"}, scope = ScopeType.INHERIT, description = "print faults only") boolean quiet;
     @Option(names = {"-v", "--verbose"}, scope = ScopeType.INHERIT,
-            description = "print each request too, never a secret")
-    boolean verbose;
-
-    @Spec
-    CommandSpec spec;
+            description = "print each request too, never a secret") boolean verbose;
 
     private final World world;
     private Console console;
 
-    SpikeNotifier(World world) {
-        this.world = world;
-    }
+    SpikeNotifier(World world) { this.world = world; }
 
     public static void main(String[] args) {
         Locale.setDefault(Locale.ROOT); // numbers in mails and logs read the same on every machine
@@ -202,25 +98,29 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     static CommandLine commandLine(World world) {
-        var line = new CommandLine(new SpikeNotifier(world));
+        var main = new SpikeNotifier(world);
+        var line = new CommandLine(main).registerConverter(Hour.class, SpikeNotifier::hour);
         line.getCommandSpec().usageMessage().exitCodeListHeading("%nExit codes:%n").exitCodeList(Exit.table());
-        setUsageCode(line);
+        Stream.concat(Stream.of(line), line.getSubcommands().values().stream())
+                .forEach(each -> each.getCommandSpec().exitCodeOnInvalidInput(Exit.USAGE.code));
         return line.setExecutionStrategy(parsed -> {
-            var main = (SpikeNotifier) line.getCommand();
             main.console = new Console(line.getOut(), line.getErr(), main.quiet, main.verbose, world.terminal());
             return new CommandLine.RunLast().execute(parsed);
-        }).setExecutionExceptionHandler((e, broken, parsed) -> ((SpikeNotifier) line.getCommand()).console.report(e));
+        }).setExecutionExceptionHandler((e, broken, parsed) -> main.console.report(e));
     }
 
-    private static void setUsageCode(CommandLine line) {
-        line.getCommandSpec().exitCodeOnInvalidInput(Exit.USAGE.code);
-        line.getSubcommands().values().forEach(SpikeNotifier::setUsageCode);
+    private static Hour hour(String text) {
+        try {
+            return Hour.parse(text);
+        } catch (IllegalArgumentException | DateTimeException e) {
+            throw new CommandLine.TypeConversionException("'%s' (expected a UTC hour such as 2026-11-24T13)".formatted(text));
+        }
     }
 
     /** The hourly job. */
     @Override
     public Integer call() {
-        var config = Config.load(configFile, world.env(), console);
+        var config = config();
         return new Monitor(config.ping(), console).over(() -> Lock.during(config.history(), () ->
                 job(config, new Mailer(config.mail(), world, console))));
     }
@@ -231,67 +131,42 @@ public final class SpikeNotifier implements Callable<Integer> {
         var outbox = new Outbox(config, world, console, mailer);
         var zendesk = new Zendesk(config.zendesk(), world, console);
         var job = new Job(config, history, zendesk, outbox, world, console, dryRun, json);
-        job.sendWaiting();
-        var recent = job.recent(last);
+        if (!dryRun) outbox.sendWaiting();
         var due = chosen == null ? job.due(last) : List.of(last);
+        var recent = chosen == null ? job.recent(last, due) : List.<Hour>of();
         new Fill(zendesk, history, config.rule(), console).before(due);
-        var grown = job.recount(recent, due);
-        Stream.concat(grown.stream(), due.stream()).sorted().forEach(job::judge);
-        outbox.prune();
+        Stream.concat(job.grown(recent).stream(), due.stream()).forEach(job::judge);
+        if (!dryRun) outbox.prune();
         console.detail("%d requests to Zendesk".formatted(zendesk.requests()));
         return outbox.exit();
     }
 
+    private Config config() { return Config.load(configFile, world.env(), console); }
+
     private Hour lastHour() {
         var last = Hour.lastFull(world.clock());
-        if (chosen != null && chosen.compareTo(last) > 0) {
-            throw new Fault(Exit.USAGE, "--hour %s: is not over yet (expected %s or earlier)".formatted(chosen, last));
-        }
-        return chosen == null ? last : chosen;
-    }
-
-    /** Reads an hour from the command line; picocli shows the message. */
-    static final class HourConverter implements CommandLine.ITypeConverter<Hour> {
-        @Override
-        public Hour convert(String text) {
-            try {
-                return Hour.parse(text);
-            } catch (IllegalArgumentException | DateTimeException e) {
-                throw new CommandLine.TypeConversionException("'%s' (expected a UTC hour such as 2026-11-24T13)"
-                        .formatted(text));
-            }
-        }
+        if (chosen == null || chosen.compareTo(last) <= 0) return chosen == null ? last : chosen;
+        throw new Fault(Exit.USAGE, "--hour %s: is not over yet (expected %s or earlier)".formatted(chosen, last));
     }
 
     @Command(mixinStandardHelpOptions = true, description = "Tells, offline, why an hour of the history was a spike.")
-    int explain(@Parameters(paramLabel = HOUR, converter = HourConverter.class,
-            description = "a UTC hour, e.g. 2026-11-24T13") Hour hour) {
-        var config = Config.load(configFile, world.env(), console);
+    void explain(@Parameters(paramLabel = "HOUR", description = "a UTC hour, e.g. 2026-11-24T13") Hour hour) {
+        var config = config();
         new Explanation(config.rule(), History.open(config.history(), false).counts(), hour).print(console, json);
-        return Exit.OK.code;
     }
 
     @Command(mixinStandardHelpOptions = true,
             description = "Replays the history offline: how often would each rule and threshold alert?")
-    int backtest(@Option(names = "--per-month", defaultValue = "4", showDefaultValue = Visibility.ALWAYS,
+    void backtest(@Option(names = "--per-month", defaultValue = "4", showDefaultValue = Visibility.ALWAYS,
             paramLabel = "N", description = "alerts wanted in 30 days, for the suggestion") double perMonth) {
-        var config = Config.load(configFile, world.env(), console);
-        var backtest = new Backtest(config.rule(), History.open(config.history(), false).counts());
-        if (json) {
-            backtest.verdicts().forEach(v -> console.result(new ResultLine(v, Optional.empty(), List.of()).asJson()));
-        } else {
-            backtest.print(console, perMonth);
-        }
-        return Exit.OK.code;
+        var config = config();
+        new Backtest(config.rule(), History.open(config.history(), false).counts()).print(console, perMonth, json);
     }
 
     @Command(mixinStandardHelpOptions = true, description = "Writes out/report.html, a picture of the history.")
-    int report() {
-        var config = Config.load(configFile, world.env(), console);
-        var file = config.out().resolve("report.html");
-        Report.write(file, config, History.open(config.history(), false).counts());
-        console.result(file.toString());
-        return Exit.OK.code;
+    void report() {
+        var config = config();
+        console.result(Report.write(config.out(), config, History.open(config.history(), false).counts()).toString());
     }
 
     @Command(mixinStandardHelpOptions = true,
@@ -302,94 +177,76 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     @Command(mixinStandardHelpOptions = true,
             description = "Runs the whole job against a made-up help desk on this machine; needs no account.")
-    int demo() {
-        return Demo.run(this, Path.of("out", "demo"));
-    }
+    int demo() { return Demo.run(this, Path.of("out", "demo")).code; }
 
     // ==== Job: what is done about an hour ================================================
 
     /** The steps of one run. */
     record Job(Config config, History history, Zendesk zendesk, Outbox outbox, World world, Console console,
             boolean dryRun, boolean json) {
-        private static final int LATEST = 168;  // hours; news that is older than a week is no alert
-        private static final int RECENT = 2;    // the search index lags by minutes, so these are counted again
+        private static final int LATEST = 168;    // hours; news that is older than a week is no alert
+        private static final int RECENT = 2;      // the search index lags by minutes, so these are counted again
         private static final int TAG_WEEKS = 4;
-        private static final int TAG_MOST = 5000; // tickets of a past hour; larger hours are not read for comparison
-
-        void sendWaiting() {
-            if (!dryRun) {
-                outbox.sendWaiting();
-            }
-        }
+        private static final int TAG_MOST = 5000; // tickets of a past hour; larger ones are not read for comparison
 
         /** The hours that no run has judged yet, oldest first; on the very first run the last one alone. */
         List<Hour> due(Hour last) {
-            var newest = history.newest(last);
-            if (newest.isEmpty() || newest.get().compareTo(last) >= 0 || newest.get().compareTo(last.plus(-LATEST)) < 0) {
-                return List.of(last);
-            }
-            return LongStream.rangeClosed(newest.get().number() + 1, last.number()).mapToObj(Hour::new).toList();
+            return history.newest(last).filter(newest -> newest.compareTo(last) < 0 && last.number() - newest.number()
+                    <= LATEST).map(newest -> Hour.range(newest.plus(1), last.plus(1)).toList()).orElse(List.of(last));
         }
 
-        List<Hour> recent(Hour last) {
-            return LongStream.rangeClosed(-RECENT, -1).mapToObj(last::plus)
-                    .filter(hour -> history.at(hour).isPresent()).toList();
+        List<Hour> recent(Hour last, List<Hour> due) {
+            return Hour.range(last.plus(-RECENT), last)
+                    .filter(hour -> history.at(hour).isPresent() && !due.contains(hour)).toList();
         }
 
-        /** Counts these hours again. Those that grew are judged again: the ledger keeps their mails single. */
-        List<Hour> recount(List<Hour> recent, List<Hour> due) {
-            var grown = new ArrayList<Hour>();
-            for (var hour : recent) {
+        /** Counts the hours again and gives those that grew, to be judged again: the ledger keeps mails single. */
+        List<Hour> grown(List<Hour> recent) {
+            return recent.stream().filter(hour -> {
                 long before = history.at(hour).orElseThrow();
                 long now = zendesk.count(hour);
-                if (now != before) {
-                    console.note("%s: counted again, %d tickets instead of %d".formatted(hour, now, before));
-                }
-                if (now > before && !due.contains(hour)) {
-                    grown.add(hour);
-                } else {
-                    history.put(hour, now);
-                }
-            }
-            return grown;
+                if (now <= before) note(hour, now);
+                return now > before;
+            }).toList();
+        }
+
+        private void note(Hour hour, long now) {
+            history.at(hour).stream().filter(before -> before != now).forEach(before -> console.note(
+                    "%s: counted again, %d tickets instead of %d".formatted(hour, now, before)));
+            history.put(hour, now);
         }
 
         /** The count is saved after the notice is in the outbox, so a kill between leaves the hour to be judged anew. */
         void judge(Hour hour) {
             long count = zendesk.count(hour);
-            history.put(hour, count);
+            note(hour, count);
             var counts = history.counts();
             var verdict = config.rule().judge(counts, hour, count);
-            var tally = new Tally(config.tags().omitted());
-            var usual = new HashMap<String, Double>();
-            var notice = notice(verdict, counts, tally, usual);
-            var how = notice.map(this::deliver).orElse("none");
+            var alert = "none";
+            var tags = List.<TagCount>of();
+            if (verdict instanceof Spike spike) {
+                var episode = Episode.until(hour, counts, config.rule()).orElseThrow();
+                boolean mails = mails(spike, episode, counts);
+                if (mails || json) {
+                    var tickets = read(spike);
+                    tags = tickets.ranked().stream().limit(config.numTags()).toList();
+                    if (mails) {
+                        alert = deliver(Alert.about(spike, episode, config, counts, tickets, world.clock().instant()));
+                    }
+                }
+            } else if (verdict instanceof Calm calm && config.allClear()) {
+                alert = Episode.until(hour.plus(-1), counts, config.rule())
+                        .filter(episode -> lastMailed(hour, episode).isPresent())
+                        .map(episode -> deliver(Alert.allClear(calm, episode, config, counts))).orElse("none");
+            }
             history.save();
-            var tags = tally.ranked(usual.isEmpty() ? null : usual).stream().limit(config.tags().top()).toList();
-            var line = new ResultLine(verdict, Optional.of(how), tags);
-            console.result(json ? line.asJson() : line.asWords());
-        }
-
-        private Optional<Alert> notice(Verdict verdict, Counts counts, Tally tally, Map<String, Double> usual) {
-            if (verdict instanceof Spike spike && (json || mails(spike, counts))) {
-                var tickets = read(spike, tally, usual);
-                return mails(spike, counts)
-                        ? Optional.of(Alert.about(spike, config, counts, tickets, world.clock().instant()))
-                        : Optional.empty();
-            }
-            if (verdict instanceof Calm calm && config.story().allClear()) {
-                return Episode.until(calm.hour().plus(-1), counts, config.rule())
-                        .filter(episode -> lastMailed(calm.hour(), episode).isPresent())
-                        .map(episode -> Alert.allClear(calm, episode, config, counts));
-            }
-            return Optional.empty();
+            console.result(new ResultLine(verdict, Optional.of(alert), tags).text(json));
         }
 
         /** Whether a spike is worth a mail of its own: by Repeat, from the history and the ledger alone. */
-        private boolean mails(Spike spike, Counts counts) {
-            var episode = Episode.until(spike.hour(), counts, config.rule()).orElseThrow();
+        private boolean mails(Spike spike, Episode episode, Counts counts) {
             var mailed = lastMailed(spike.hour(), episode);
-            return mailed.isEmpty() || switch (config.story().repeat()) {
+            return mailed.isEmpty() || switch (config.repeat()) {
                 case EVERY -> true;
                 case GROWTH -> spike.count() >= 1.5 * counts.at(mailed.get()).orElse(0);
                 case FIRST -> false;
@@ -397,39 +254,27 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private Optional<Hour> lastMailed(Hour before, Episode episode) {
-            return LongStream.range(episode.start().number(), before.number()).mapToObj(Hour::new)
-                    .filter(hour -> outbox.has(hour, "spike")).max(Comparator.naturalOrder());
+            return Hour.range(episode.start(), before).filter(hour -> outbox.has(hour, "spike"))
+                    .max(Comparator.naturalOrder());
         }
 
-        /** Reads the spike's tickets into the tally. What cannot be read must not stop the alert. */
-        private Alert.Tickets read(Spike spike, Tally tally, Map<String, Double> usual) {
+        /** Reads the spike's tickets, and the usual tags of the hour. What cannot be read must not stop the alert. */
+        private Tickets read(Spike spike) {
+            var tally = new Tally(config.omittedTags());
             var trouble = attempt(() -> zendesk.tickets(spike.hour(), spike.count(), tally::add));
-            if (trouble.isEmpty() && tally.tickets() < spike.count()) {
-                trouble = Optional.of("the others were not found");
+            if (trouble.isEmpty() && tally.tickets() < spike.count()) trouble = Optional.of("the others were not found");
+            var weeks = new ArrayList<Map<String, Long>>();
+            Optional<String> noUsual = Optional.empty();
+            var past = IntStream.rangeClosed(1, TAG_WEEKS).boxed()
+                    .flatMap(week -> spike.hour().sameHour(week * 7, config.rule().zone()).stream())
+                    .filter(hour -> history.at(hour).isPresent() && history.at(hour).getAsLong() <= TAG_MOST).toList();
+            for (var hour : past) {
+                var then = new Tally(config.omittedTags());
+                noUsual = attempt(() -> zendesk.tickets(hour, history.at(hour).getAsLong(), then::add));
+                if (noUsual.isPresent()) break; // one refusal is enough; the alert must not wait for more
+                weeks.add(then.byTag());
             }
-            int weeks = 0;
-            Optional<String> noUsual = Optional.of("no such hour of the last weeks is known");
-            for (int week = 1; week <= TAG_WEEKS; week++) {
-                for (var past : spike.hour().sameHour(week * 7, config.rule().zone())) {
-                    var count = history.at(past);
-                    if (count.isPresent() && count.getAsLong() <= TAG_MOST) {
-                        var then = new Tally(config.tags().omitted());
-                        noUsual = attempt(() -> zendesk.tickets(past, count.getAsLong(), then::add));
-                        if (noUsual.isPresent()) {
-                            return tickets(tally, trouble, usual, weeks, noUsual.get());
-                        }
-                        then.byTag().forEach((tag, tickets) -> usual.merge(tag, (double) tickets, Double::sum));
-                        weeks++;
-                    }
-                }
-            }
-            return tickets(tally, trouble, usual, weeks, noUsual.orElse(""));
-        }
-
-        private static Alert.Tickets tickets(Tally tally, Optional<String> trouble, Map<String, Double> usual,
-                int weeks, String noUsual) {
-            usual.replaceAll((tag, sum) -> sum / weeks);
-            return new Alert.Tickets(tally, trouble, weeks == 0 ? Optional.empty() : Optional.of(usual), weeks, noUsual);
+            return new Tickets(tally, trouble, weeks, noUsual.orElse("no such hour of the last weeks is known"));
         }
 
         private Optional<String> attempt(Runnable reading) {
@@ -443,15 +288,10 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private String deliver(Alert alert) {
-            if (!dryRun) {
-                return outbox.deliver(alert);
-            }
+            if (!dryRun) return outbox.deliver(alert);
             var mail = "Subject: %s\n\n%s".formatted(clean(alert.subject()), alert.text());
-            if (json) {
-                console.note(mail);
-            } else {
-                console.result(mail);
-            }
+            if (json) console.note(mail);
+            else console.result(mail);
             return "dry-run";
         }
     }
@@ -459,105 +299,98 @@ public final class SpikeNotifier implements Callable<Integer> {
     // ==== Config: what does auth.ini ask for =============================================
 
     /** Everything auth.ini says, as types. Text becomes types here and nowhere else. */
-    record Config(Path file, Path history, Path out, Account zendesk, Mail mail, Rule rule, Tagging tags,
-            Story story, Optional<URI> webhook, Optional<URI> ping) {
-
-        static final String TEXT = "a text";
-        private static final Pattern DOMAIN = Pattern.compile("[a-z0-9][a-z0-9-]*[a-z0-9](\\.zendesk\\.com)?");
-        private static final Pattern ADDRESS = Pattern.compile("[^\\s@,;<>\"\\p{Cntrl}]+@[^\\s@,;<>\"\\p{Cntrl}]+");
+    record Config(Path file, Path history, Path out, Account zendesk, Mail mail, Rule rule, int numTags,
+            List<String> omittedTags, Repeat repeat, boolean allClear, Optional<URI> webhook, Optional<URI> ping) {
 
         /** @throws Fault CONFIG with every mistake, one a line */
         static Config load(Path file, Map<String, String> env, Console console) {
             var ini = Ini.read(file, env);
             var config = from(ini);
             ini.unknownKeys().forEach(console::warn);
-            if (!ini.mistakes.isEmpty()) {
-                throw new Fault(Exit.CONFIG, String.join("\n", ini.mistakes));
-            }
+            if (!ini.mistakes.isEmpty()) throw new Fault(Exit.CONFIG, String.join("\n", ini.mistakes));
             ini.secrets.forEach(console::hide);
-            console.hide(config.webhook.map(URI::toString).orElse(""));
-            warnIfOthersCanRead(ini, console);
+            Stream.of(config.webhook, config.ping).flatMap(Optional::stream).map(URI::toString).forEach(console::hide);
+            ini.warnIfOthersCanRead(console);
             return config;
         }
 
-        private static Config from(Ini ini) {
-            var zendesk = account(ini);
-            var mail = mail(ini);
-            var zone = ini.parsed("spike", "TimeZone", "UTC", "a zone such as Europe/Berlin", ZoneId::of);
-            var history = ini.path("default", "SpikeDB", "out/history.csv");
+        /** All keys and their defaults. */
+        static Config from(Ini ini) {
+            var history = ini.in("default").path("SpikeDB", "out/history.csv");
+            var zendesk = account(ini.in("zendesk"));
+            var mail = mail(ini.in("email"));
+            var misc = ini.in("misc");
+            var spike = ini.in("spike");
             var rule = new Rule(
-                    ini.choice("spike", "Rule", RuleName.MEAN, RuleName.class),
-                    ini.whole("misc", "NumHours", 4380, 24, 100_000),
-                    ini.number("misc", "SpikeThreshold", 0.6, 0, 1000),
-                    ini.number("spike", "Deviations", 3.0, 0, 1000),
-                    ini.number("spike", "MinExtra", 5, 0, 1e9),
-                    ini.whole("spike", "MinTickets", 1, 0, 1_000_000_000),
-                    ini.whole("spike", "MinSamples", 3, 1, 10_000),
-                    Set.copyOf(ini.list("spike", "IgnoredDays", "dates such as 2026-12-25", LocalDate::parse)),
-                    zone);
-            var tags = new Tagging(ini.whole("misc", "NumTags", 10, 1, 1000),
-                    ini.list("misc", "OmittedTags", TEXT, tag -> tag.toLowerCase(Locale.ROOT)));
-            var story = new Story(ini.choice("spike", "Repeat", Repeat.EVERY, Repeat.class),
-                    ini.choice("spike", "AllClear", YesNo.YES, YesNo.class) == YesNo.YES);
-            return new Config(ini.file, history, ini.folder().resolve("out"), zendesk, mail, rule, tags, story,
-                    ini.optional("webhook", "Url", "an https URL", Config::webAddress),
-                    ini.optional("monitor", "PingUrl", "an https URL", Config::webAddress));
+                    spike.choice("Rule", RuleName.MEAN),
+                    misc.whole("NumHours", 4380, 24, 100_000),
+                    misc.number("SpikeThreshold", 0.6, 0, 1000),
+                    spike.number("Deviations", 3.0, 0, 1000),
+                    spike.number("MinExtra", 5, 0, 1e9),
+                    spike.whole("MinTickets", 1, 0, 1_000_000_000),
+                    spike.whole("MinSamples", 3, 1, 10_000),
+                    Set.copyOf(spike.list("IgnoredDays", "dates such as 2026-12-25", LocalDate::parse)),
+                    spike.parsed("TimeZone", "a zone such as Europe/Berlin", ZoneId::of).orElse(ZoneId.of("UTC")));
+            return new Config(ini.file, history, ini.folder().resolve("out"), zendesk, mail, rule,
+                    misc.whole("NumTags", 10, 1, 1000),
+                    misc.list("OmittedTags", "a text", tag -> tag.toLowerCase(Locale.ROOT)),
+                    spike.choice("Repeat", Repeat.EVERY), spike.choice("AllClear", YesNo.YES) == YesNo.YES,
+                    ini.in("webhook").parsed("Url", "an https URL", Config::webAddress),
+                    ini.in("monitor").parsed("PingUrl", "an https URL", Config::webAddress));
         }
 
-        private static Account account(Ini ini) {
-            var host = ini.required("zendesk", "Domain", "acme or acme.zendesk.com", text -> {
-                var name = text.toLowerCase(Locale.ROOT);
-                require(DOMAIN.matcher(name).matches());
-                return name.endsWith(".zendesk.com") ? name : name + ".zendesk.com";
+        private static Account account(Ini.Section ini) {
+            var host = ini.required("Domain", "acme or acme.zendesk.com", text -> {
+                var name = text.toLowerCase(Locale.ROOT).replaceFirst("\\.zendesk\\.com$", "");
+                require(name.matches("[a-z0-9]([a-z0-9-]*[a-z0-9])?"));
+                return name + ".zendesk.com";
             });
-            var base = ini.parsed("zendesk", "BaseUrl", "https://" + host, "an https URL, or http to loopback",
-                    Config::webAddress);
-            var id = ini.text("zendesk", "ClientId");
-            var secret = ini.secret("zendesk", "ClientSecret");
-            var token = ini.secret("zendesk", "Credentials");
-            if (id.isPresent() != secret.isPresent()) {
-                ini.mistake("zendesk", id.isPresent() ? "ClientSecret" : "ClientId",
-                        "missing", "both ClientId and ClientSecret of an OAuth client");
-            } else if (id.isEmpty() && token.isEmpty()) {
-                ini.mistake("zendesk", "ClientId", "missing",
-                        "ClientId and ClientSecret of an OAuth client, or older Credentials");
+            var base = ini.parsed("BaseUrl", "an https URL, or http to loopback", Config::webAddress);
+            var client = client(ini);
+            var token = ini.secret("Credentials");
+            if (client.isEmpty() && token.isEmpty() && ini.text("ClientId").isEmpty()) {
+                ini.mistake("ClientId", "missing", "ClientId and ClientSecret of an OAuth client, or older Credentials");
             }
-            if (id.isEmpty() && token.isPresent() && !token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+")) {
-                ini.mistake("zendesk", "Credentials", "malformed", "email/token:KEY");
+            if (client.isEmpty() && token.isPresent() && !token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+")) {
+                ini.mistake("Credentials", "malformed", "email/token:KEY");
             }
-            return new Account(host, base, id.flatMap(i -> secret.map(s -> new Client(i, s))), token,
-                    ini.text("zendesk", "Query").orElse(""),
-                    ini.whole("zendesk", "RequestsPerMinute", 100, 1, 100_000));
+            return new Account(host, base.orElse(URI.create("https://" + host)), client, token,
+                    ini.text("Query").orElse(""), ini.whole("RequestsPerMinute", 100, 1, 100_000));
         }
 
-        private static Mail mail(Ini ini) {
-            var sender = ini.required("email", "Sender", "an address such as a@example.com", Config::address);
-            var recipients = ini.list("email", "Recipient", "addresses such as a@example.com", Config::address);
-            if (recipients.isEmpty() && ini.text("email", "Recipient").isEmpty()) {
-                ini.mistake("email", "Recipient", "missing", "one address or more");
+        private static Optional<Client> client(Ini.Section ini) {
+            var id = ini.text("ClientId");
+            var secret = ini.secret("ClientSecret");
+            if (id.isPresent() != secret.isPresent()) {
+                ini.mistake(id.isPresent() ? "ClientSecret" : "ClientId", "missing",
+                        "both ClientId and ClientSecret of an OAuth client");
             }
-            var host = ini.text("email", "Host").orElse("smtp.gmail.com");
-            var security = ini.choice("email", "Security", Security.STARTTLS, Security.class);
+            return id.flatMap(i -> secret.map(s -> new Client(i, s)));
+        }
+
+        private static Mail mail(Ini.Section ini) {
+            var sender = ini.required("Sender", "an address such as a@example.com", Config::address);
+            var recipients = ini.list("Recipient", "addresses such as a@example.com", Config::address);
+            if (ini.text("Recipient").isEmpty()) ini.mistake("Recipient", "missing", "one address or more");
+            var host = ini.text("Host").orElse("smtp.gmail.com");
+            var security = ini.choice("Security", Security.STARTTLS);
             if (security == Security.NONE && !isLoopback(host)) {
-                ini.mistake("email", "Security", "none to " + host, "starttls or tls; none is for loopback only");
+                ini.mistake("Security", "none to " + host, "starttls or tls; none is for loopback only");
             }
-            var id = ini.text("email", "ClientId");
-            var secret = ini.secret("email", "ClientSecret");
-            var url = ini.optional("email", "TokenUrl", "an https URL, or http to loopback", Config::webAddress);
-            var scope = ini.text("email", "Scope").orElse("");
-            boolean oauth = id.isPresent() && secret.isPresent() && url.isPresent();
-            if (!oauth && (id.isPresent() || secret.isPresent() || url.isPresent())) {
-                ini.mistake("email", "TokenUrl", "incomplete", "TokenUrl, ClientId and ClientSecret together");
+            var client = client(ini);
+            var url = ini.parsed("TokenUrl", "an https URL, or http to loopback", Config::webAddress);
+            if (client.isPresent() != url.isPresent() && (client.isPresent() || ini.text("TokenUrl").isPresent())) {
+                ini.mistake("TokenUrl", "incomplete", "TokenUrl, ClientId and ClientSecret together");
             }
-            return new Mail(sender, recipients, ini.text("email", "Username").orElse(sender),
-                    ini.secret("email", "Password"), host, ini.whole("email", "Port", 587, 1, 65535), security,
-                    oauth ? Optional.of(new TokenDoor(url.get(), new Client(id.get(), secret.get()), scope))
-                            : Optional.empty(),
-                    ini.text("email", "Subject").orElse("Ticket Spike Alert!"));
+            var scope = ini.text("Scope").orElse("");
+            return new Mail(sender, recipients, ini.text("Username").orElse(sender), ini.secret("Password"), host,
+                    ini.whole("Port", 587, 1, 65535), security,
+                    url.flatMap(u -> client.map(c -> new TokenDoor(u, c, scope))),
+                    ini.text("Subject").orElse("Ticket Spike Alert!"));
         }
 
         private static String address(String text) {
-            require(ADDRESS.matcher(text).matches());
+            require(text.matches("[^\\s@,;<>\"\\p{Cntrl}]+@[^\\s@,;<>\"\\p{Cntrl}]+"));
             return text;
         }
 
@@ -568,26 +401,10 @@ public final class SpikeNotifier implements Callable<Integer> {
             return uri;
         }
 
-        static boolean isLoopback(String host) {
-            return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?");
-        }
+        static boolean isLoopback(String host) { return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?"); }
 
         private static void require(boolean sensible) {
-            if (!sensible) {
-                throw new IllegalArgumentException();
-            }
-        }
-
-        private static void warnIfOthersCanRead(Ini ini, Console console) {
-            try {
-                var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(ini.file));
-                if (ini.holdsSecrets && !rights.endsWith("---")) {
-                    console.warn("%s: holds secrets and others can read it (%s): chmod 600 %s"
-                            .formatted(ini.file, rights, ini.file));
-                }
-            } catch (UnsupportedOperationException | IOException e) {
-                console.detail("%s: permissions not known (%s)".formatted(ini.file, e));
-            }
+            if (!sensible) throw new IllegalArgumentException();
         }
     }
 
@@ -596,17 +413,15 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** The Zendesk account: its host, where its API is, and how to sign in ({@code oauth} before {@code token}). */
     record Account(String host, URI base, Optional<Client> oauth, Optional<String> token, String query,
-            int requestsPerMinute) { }
+            int requestsPerMinute) {
+        Account withoutQuery() { return new Account(host, base, oauth, token, "", requestsPerMinute); }
+    }
 
     /** Where an OAuth token for SMTP comes from. */
     record TokenDoor(URI url, Client client, String scope) { }
 
     record Mail(String sender, List<String> recipients, String username, Optional<String> password, String host,
             int port, Security security, Optional<TokenDoor> oauth, String subject) { }
-
-    record Tagging(int top, List<String> omitted) { }
-
-    record Story(Repeat repeat, boolean allClear) { }
 
     enum Security { STARTTLS, TLS, NONE }
 
@@ -624,10 +439,10 @@ public final class SpikeNotifier implements Callable<Integer> {
         final Path file;
         final List<String> mistakes = new ArrayList<>();
         final List<String> secrets = new ArrayList<>();
-        boolean holdsSecrets;
         final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
         private final Map<String, String> values = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         private final Map<String, String> env;
+        private boolean holdsSecrets;
 
         private Ini(Path file, Map<String, String> env) {
             this.file = file;
@@ -638,13 +453,13 @@ public final class SpikeNotifier implements Callable<Integer> {
             var ini = new Ini(file, env);
             try {
                 ini.parse(Files.readString(file));
+                return ini;
             } catch (NoSuchFileException e) {
                 throw new Fault(Exit.CONFIG, "%s: not found (expected a copy of auth.ini.example, or --config FILE)"
                         .formatted(file), e);
             } catch (IOException e) {
                 throw new Fault(Exit.CONFIG, "%s: cannot be read as UTF-8 text (%s)".formatted(file, e), e);
             }
-            return ini;
         }
 
         private void parse(String text) throws IOException {
@@ -667,17 +482,13 @@ public final class SpikeNotifier implements Callable<Integer> {
         private static String joinIndented(String text) {
             var lines = new ArrayList<String>();
             int list = -1;
-            int joined = 0;
             for (var line : text.split("\\R", -1)) {
                 var words = line.strip();
-                boolean comment = words.startsWith("#") || words.startsWith(";");
-                boolean goesOn = list >= 0 && !words.isEmpty() && !comment && Character.isWhitespace(line.charAt(0))
+                boolean silent = words.isEmpty() || words.startsWith("#") || words.startsWith(";");
+                boolean goesOn = list >= 0 && !silent && Character.isWhitespace(line.charAt(0))
                         && !words.matches("[A-Za-z]+\\s*=.*");
-                if (goesOn) {
-                    lines.set(list, lines.get(list) + " " + words);
-                } else if (!words.isEmpty() && !comment) {
-                    list = lines.size();
-                }
+                if (goesOn) lines.set(list, lines.get(list) + " " + words);
+                else if (!silent) list = lines.size();
                 lines.add(goesOn ? "" : line);
             }
             return String.join("\n", lines);
@@ -686,153 +497,156 @@ public final class SpikeNotifier implements Callable<Integer> {
         private void put(String section, String key, List<String> given) {
             var name = (section.equalsIgnoreCase("mods") ? "misc" : section) + "/" + key;
             var value = given.get(0) == null ? "" : given.get(0).strip();
-            if (given.size() > 1 || values.containsKey(name)) {
-                mistake(section, key, "given twice", "once");
-            }
+            if (given.size() > 1 || values.containsKey(name)) in(section).mistake(key, "given twice", "once");
             boolean quoted = value.length() > 1 && value.startsWith("\"") && value.endsWith("\"");
             values.put(name, quoted ? value.substring(1, value.length() - 1) : value);
         }
 
-        Path folder() {
-            return file.toAbsolutePath().normalize().getParent();
-        }
+        Path folder() { return file.toAbsolutePath().normalize().getParent(); }
 
-        void mistake(String section, String key, String wrong, String expected) {
-            mistakes.add("%s: [%s] %s: %s (expected %s)".formatted(file, section, key, wrong, expected));
-        }
+        Section in(String section) { return new Section(section); }
 
-        Optional<String> text(String section, String key) {
-            asked.add(section + "/" + key);
-            return Optional.ofNullable(values.get(section + "/" + key)).filter(value -> !value.isEmpty());
-        }
+        /** The keys of one section as types. A mistake is noted, and the default taken for the time being. */
+        final class Section {
+            private final String section;
 
-        <T> Optional<T> optional(String section, String key, String expected, Function<String, T> parse) {
-            return text(section, key).flatMap(value -> tried(section, key, value, expected, parse));
-        }
+            private Section(String section) { this.section = section; }
 
-        <T> T parsed(String section, String key, String fallback, String expected, Function<String, T> parse) {
-            return optional(section, key, expected, parse).orElseGet(() -> parse.apply(fallback));
-        }
-
-        String required(String section, String key, String expected, Function<String, String> parse) {
-            if (text(section, key).isEmpty()) {
-                mistake(section, key, "missing", expected);
+            void mistake(String key, String wrong, String expected) {
+                mistakes.add("%s: [%s] %s: %s (expected %s)".formatted(file, section, key, wrong, expected));
             }
-            return optional(section, key, expected, parse).orElse("missing");
-        }
 
-        int whole(String section, String key, int fallback, int least, int most) {
-            return optional(section, key, "a whole number from %d to %d".formatted(least, most), text -> {
-                int number = Integer.parseInt(text);
-                Config.require(number >= least && number <= most);
-                return number;
-            }).orElse(fallback);
-        }
-
-        double number(String section, String key, double fallback, double least, double most) {
-            return optional(section, key, "a number from %.0f to %.0f".formatted(least, most), text -> {
-                double number = Double.parseDouble(text);
-                Config.require(number >= least && number <= most);
-                return number;
-            }).orElse(fallback);
-        }
-
-        <E extends Enum<E>> E choice(String section, String key, E fallback, Class<E> type) {
-            var words = Stream.of(type.getEnumConstants()).map(e -> e.name().toLowerCase(Locale.ROOT)).toList();
-            return optional(section, key, String.join(" or ", words),
-                    text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT))).orElse(fallback);
-        }
-
-        Path path(String section, String key, String fallback) {
-            return parsed(section, key, fallback, "a file name", text -> folder().resolve(text).normalize());
-        }
-
-        /** A JSON list of texts, or words between commas. */
-        <T> List<T> list(String section, String key, String expected, Function<String, T> parse) {
-            return optional(section, key, "a list of " + expected, text -> texts(text).stream().map(parse).toList())
-                    .orElse(List.of());
-        }
-
-        private static List<String> texts(String value) {
-            if (!value.startsWith("[")) {
-                return Stream.of(value.split(",")).map(String::strip).filter(s -> !s.isEmpty()).toList();
+            Optional<String> text(String key) {
+                asked.add(section + "/" + key);
+                return Optional.ofNullable(values.get(section + "/" + key)).filter(value -> !value.isEmpty());
             }
-            try {
-                return List.of(JSON.readValue(value, String[].class));
-            } catch (JsonProcessingException e) {
-                throw new IllegalArgumentException(e);
-            }
-        }
 
-        private <T> Optional<T> tried(String section, String key, String value, String expected,
-                Function<String, T> parse) {
-            try {
-                return Optional.of(parse.apply(value));
-            } catch (IllegalArgumentException | DateTimeException e) {
-                boolean secret = key.endsWith("Url"); // a webhook's address is its password
-                mistake(section, key, secret ? "malformed" : "'%s'".formatted(value), expected);
-                return Optional.empty();
-            }
-        }
-
-        /** From the environment, else the first line that KeyCommand prints, else the file. */
-        Optional<String> secret(String section, String key) {
-            var fromFile = text(section, key);
-            var command = text(section, key + "Command");
-            var variable = "SPIKE_%s_%s".formatted(section, key).toUpperCase(Locale.ROOT);
-            holdsSecrets |= fromFile.isPresent();
-            var secret = Optional.ofNullable(env.get(variable)).filter(value -> !value.isEmpty())
-                    .or(() -> command.map(line -> output(section, key + "Command", line)).filter(s -> !s.isEmpty()))
-                    .or(() -> fromFile);
-            secret.ifPresent(secrets::add);
-            return secret;
-        }
-
-        private String output(String section, String key, String command) {
-            try {
-                return Deadline.within(COMMAND_TIME, () -> {
-                    var process = new ProcessBuilder("sh", "-c", command).directory(folder().toFile())
-                            .redirectError(ProcessBuilder.Redirect.INHERIT).start();
-                    process.getOutputStream().close();
-                    var lines = new String(process.getInputStream().readAllBytes(), UTF_8).lines().toList();
-                    if (process.waitFor() != 0 || lines.isEmpty()) {
-                        throw new IOException("exit code " + process.exitValue() + ", " + lines.size() + " lines");
+            <T> Optional<T> parsed(String key, String expected, Function<String, T> parse) {
+                return text(key).flatMap(value -> {
+                    try {
+                        return Optional.of(parse.apply(value));
+                    } catch (IllegalArgumentException | DateTimeException e) {
+                        boolean secret = key.endsWith("Url"); // a webhook's address is its password
+                        mistake(key, secret ? "malformed" : "'%s'".formatted(value), expected);
+                        return Optional.empty();
                     }
-                    return lines.get(0);
                 });
-            } catch (IOException e) {
-                mistake(section, key, "failed, " + e.getMessage(), "a command that prints the secret");
-                return "";
+            }
+
+            String required(String key, String expected, Function<String, String> parse) {
+                if (text(key).isEmpty()) mistake(key, "missing", expected);
+                return parsed(key, expected, parse).orElse("missing");
+            }
+
+            int whole(String key, int fallback, int least, int most) {
+                return parsed(key, "a whole number from %d to %d".formatted(least, most), text -> {
+                    int number = Integer.parseInt(text);
+                    Config.require(number >= least && number <= most);
+                    return number;
+                }).orElse(fallback);
+            }
+
+            double number(String key, double fallback, double least, double most) {
+                return parsed(key, "a number from %.0f to %.0f".formatted(least, most), text -> {
+                    double number = Double.parseDouble(text);
+                    Config.require(number >= least && number <= most);
+                    return number;
+                }).orElse(fallback);
+            }
+
+            <E extends Enum<E>> E choice(String key, E fallback) {
+                var type = fallback.getDeclaringClass();
+                return parsed(key, Stream.of(type.getEnumConstants()).map(SpikeNotifier::lower).collect(joining(" or ")),
+                        text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT))).orElse(fallback);
+            }
+
+            Path path(String key, String fallback) {
+                return parsed(key, "a file name", text -> folder().resolve(text).normalize())
+                        .orElse(folder().resolve(fallback));
+            }
+
+            /** A JSON list of texts, or words between commas. */
+            <T> List<T> list(String key, String expected, Function<String, T> parse) {
+                return parsed(key, "a list of " + expected, text -> texts(text).stream().map(parse).toList())
+                        .orElse(List.of());
+            }
+
+            private static List<String> texts(String value) {
+                if (!value.startsWith("[")) {
+                    return Stream.of(value.split(",")).map(String::strip).filter(s -> !s.isEmpty()).toList();
+                }
+                try {
+                    return List.of(JSON.readValue(value, String[].class));
+                } catch (JsonProcessingException | NullPointerException e) { // List.of takes no null
+                    throw new IllegalArgumentException(e);
+                }
+            }
+
+            /** From the environment, else the first line that KeyCommand prints, else the file. */
+            Optional<String> secret(String key) {
+                var fromFile = text(key);
+                var command = text(key + "Command");
+                var variable = "SPIKE_%s_%s".formatted(section, key).toUpperCase(Locale.ROOT);
+                holdsSecrets |= fromFile.isPresent();
+                var secret = Optional.ofNullable(env.get(variable)).filter(value -> !value.isEmpty())
+                        .or(() -> command.flatMap(line -> output(key + "Command", line))).or(() -> fromFile);
+                secret.ifPresent(secrets::add);
+                return secret;
+            }
+
+            private Optional<String> output(String key, String command) {
+                try {
+                    return Optional.of(Deadline.within(COMMAND_TIME, () -> firstLine(command)));
+                } catch (IOException e) {
+                    mistake(key, "failed, " + e.getMessage(), "a command that prints the secret");
+                    return Optional.empty();
+                }
             }
         }
 
-        /** A warning for each key that nothing asks for, with the nearest name that is known. */
+        private String firstLine(String command) throws IOException, InterruptedException {
+            var process = new ProcessBuilder("sh", "-c", command).directory(folder().toFile())
+                    .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+            process.getOutputStream().close();
+            var line = new String(process.getInputStream().readAllBytes(), UTF_8).lines().findFirst().orElse("");
+            if (process.waitFor() == 0 && !line.isEmpty()) return line;
+            throw new IOException("exit code %d%s".formatted(process.exitValue(), line.isEmpty() ? ", no line" : ""));
+        }
+
+        private void warnIfOthersCanRead(Console console) {
+            try {
+                var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+                if (holdsSecrets && !rights.endsWith("---")) {
+                    console.warn("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s".formatted(file, rights));
+                }
+            } catch (UnsupportedOperationException | IOException e) {
+                console.detail("%s: permissions not known (%s)".formatted(file, e));
+            }
+        }
+
+        /** A warning for each key that nothing asks for, with the known name that shares most pairs of letters. */
         List<String> unknownKeys() {
             return values.keySet().stream().filter(name -> !asked.contains(name)).map(name -> {
-                var near = asked.stream().min(Comparator.comparingInt(a -> distance(lower(a), lower(name)))).get();
+                var near = asked.stream().max(Comparator.comparingDouble(known -> alike(known, name))).orElseThrow();
                 return "%s: [%s: unknown key, ignored (did you mean [%s?)"
                         .formatted(file, name.replace("/", "] "), near.replace("/", "] "));
             }).toList();
         }
 
-        private static String lower(String text) {
-            return text.toLowerCase(Locale.ROOT);
+        /** Dice's coefficient of the pairs of letters, from 0 to 1. */
+        private static double alike(String a, String b) {
+            var shared = new HashSet<>(pairs(a));
+            shared.retainAll(pairs(b));
+            return 2.0 * shared.size() / (pairs(a).size() + pairs(b).size());
         }
 
-        /** Levenshtein's distance. */
-        static int distance(String a, String b) {
-            int[] row = IntStream.rangeClosed(0, b.length()).toArray();
-            for (int i = 1; i <= a.length(); i++) {
-                int corner = row[0]++;
-                for (int j = 1; j <= b.length(); j++) {
-                    int replace = corner + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                    corner = row[j];
-                    row[j] = Math.min(replace, Math.min(row[j], row[j - 1]) + 1);
-                }
-            }
-            return row[b.length()];
+        private static Set<String> pairs(String name) {
+            var text = name.toLowerCase(Locale.ROOT) + "/";
+            return IntStream.range(1, text.length()).mapToObj(i -> text.substring(i - 1, i + 1)).collect(Collectors.toSet());
         }
     }
+
+    static String lower(Enum<?> word) { return word.name().toLowerCase(Locale.ROOT); }
 
     // ==== Hour: which full hour is meant =================================================
 
@@ -840,69 +654,50 @@ public final class SpikeNotifier implements Callable<Integer> {
     record Hour(long number) implements Comparable<Hour> {
         private static final Pattern NAME = Pattern.compile("(\\d{4}-\\d{2}-\\d{2})T(\\d{2})(:00(:00)?Z)?");
 
-        static Hour of(LocalDate date, int hourOfDay) {
-            return new Hour(date.toEpochDay() * 24 + hourOfDay);
-        }
+        static Hour of(LocalDate date, int hourOfDay) { return new Hour(date.toEpochDay() * 24 + hourOfDay); }
 
         /** The hour that contains the instant. */
-        static Hour of(Instant instant) {
-            return new Hour(Math.floorDiv(instant.getEpochSecond(), 3600L));
-        }
+        static Hour of(Instant instant) { return new Hour(Math.floorDiv(instant.getEpochSecond(), 3600L)); }
 
-        static Hour lastFull(Clock clock) {
-            return of(clock.instant()).plus(-1);
+        static Hour lastFull(Clock clock) { return of(clock.instant()).plus(-1); }
+
+        /** The hours from {@code first} up to and without {@code end}, oldest first. */
+        static Stream<Hour> range(Hour first, Hour end) {
+            return LongStream.range(first.number, end.number).mapToObj(Hour::new);
         }
 
         /** @throws IllegalArgumentException or DateTimeException when the text is no full UTC hour */
         static Hour parse(String text) {
             var name = NAME.matcher(text);
-            if (!name.matches()) {
-                throw new IllegalArgumentException(text);
-            }
+            if (!name.matches()) throw new IllegalArgumentException(text);
             return of(Instant.parse(name.group(1) + "T" + name.group(2) + ":00:00Z"));
         }
 
-        Instant from() {
-            return Instant.ofEpochSecond(number * 3600);
-        }
+        Instant from() { return Instant.ofEpochSecond(number * 3600); }
 
-        Instant to() {
-            return plus(1).from();
-        }
+        Instant to() { return plus(1).from(); }
 
-        Hour plus(long hours) {
-            return new Hour(number + hours);
-        }
+        Hour plus(long hours) { return new Hour(number + hours); }
 
-        LocalDate date(ZoneId zone) {
-            return LocalDate.ofInstant(from(), zone);
-        }
+        LocalDate date(ZoneId zone) { return LocalDate.ofInstant(from(), zone); }
 
         /** The hours that the local clock calls the same, {@code days} before: none or two around a clock change. */
         List<Hour> sameHour(int days, ZoneId zone) {
             var rules = zone.getRules();
-            if (rules.isFixedOffset()) {
-                return List.of(plus(-24L * days));
-            }
+            if (rules.isFixedOffset()) return List.of(plus(-24L * days));
             var local = LocalDateTime.ofInstant(from(), zone).minusDays(days);
             return rules.getValidOffsets(local).stream().map(offset -> of(local.toInstant(offset))).toList();
         }
 
         /** Such as {@code 2026-11-24T13}, for file names. */
-        String name() {
-            return toString().substring(0, 13);
-        }
+        String name() { return toString().substring(0, 13); }
 
         @Override
-        public int compareTo(Hour other) {
-            return Long.compare(number, other.number);
-        }
+        public int compareTo(Hour other) { return Long.compare(number, other.number); }
 
         /** Such as {@code 2026-11-24T13:00Z}. */
         @Override
-        public String toString() {
-            return from().toString().replace(":00:00Z", ":00Z");
-        }
+        public String toString() { return from().toString().replace(":00:00Z", ":00Z"); }
     }
 
     // ==== Http: one request, its retries, and what a refusal means ========================
@@ -913,46 +708,47 @@ public final class SpikeNotifier implements Callable<Integer> {
             return new World(Clock.systemUTC(), Thread::sleep, Duration.ofSeconds(90), System.getenv(),
                     System.console() != null);
         }
-    }
 
-    /** How to wait: {@code Thread::sleep} in milliseconds. */
-    interface Pause {
-        void sleep(long millis) throws InterruptedException;
-
-        default void of(Duration time) {
+        void pause(Duration time) {
             try {
-                sleep(Math.max(0, time.toMillis()));
+                pause.sleep(Math.max(0, time.toMillis()));
             } catch (InterruptedException e) {
                 throw new Fault(Exit.TRY_LATER, "interrupted while waiting", e);
             }
         }
     }
 
+    /** How to wait: {@code Thread::sleep} in milliseconds. */
+    interface Pause {
+        void sleep(long millis) throws InterruptedException;
+    }
+
     /** Bounds what has no time limit of its own: an HTTP body, an SMTP talk, a password command. */
     static final class Deadline {
+        interface Work<T, X extends Exception> {
+            T run() throws X, IOException, InterruptedException;
+        }
+
         private Deadline() { }
 
-        static <T> T within(Duration limit, Callable<T> work) throws IOException {
-            var task = new FutureTask<>(work);
+        /** @throws HttpTimeoutException when the work takes longer; what the work throws passes */
+        @SuppressWarnings("unchecked") // what the work throws is an X, an IOException or unchecked
+        static <T, X extends Exception> T within(Duration limit, Work<T, X> work) throws X, IOException {
+            var task = new FutureTask<>(work::run);
             var thread = new Thread(task, "bounded");
             thread.setDaemon(true);
             thread.start();
             try {
                 return task.get(limit.toMillis(), TimeUnit.MILLISECONDS);
             } catch (TimeoutException e) {
-                task.cancel(true);
                 throw new HttpTimeoutException("no whole answer within %d s".formatted(limit.toSeconds()));
             } catch (InterruptedException e) {
-                task.cancel(true);
                 throw new Fault(Exit.TRY_LATER, "interrupted", e);
             } catch (ExecutionException e) {
-                if (e.getCause() instanceof IOException io) {
-                    throw io;
-                }
-                if (e.getCause() instanceof RuntimeException bug) {
-                    throw bug;
-                }
-                throw new IllegalStateException(e.getCause());
+                if (e.getCause() instanceof Error bug) throw bug;
+                throw (X) e.getCause();
+            } finally {
+                task.cancel(true);
             }
         }
     }
@@ -1003,21 +799,23 @@ public final class SpikeNotifier implements Callable<Integer> {
                 var host = asked.uri().getHost();
                 try {
                     return Deadline.within(world.patience(), () -> attempt(asked, reader, refusal));
-                } catch (SSLException e) {
-                    throw new Fault(Exit.ZENDESK, "%s: its TLS certificate or protocol is refused: %s (expected a "
-                            + "valid certificate for that name)".formatted(host, e.getMessage()), e);
                 } catch (IOException e) {
-                    var wait = e instanceof Temporary t && t.wait != null ? t.wait : growing(tried);
+                    if (causes(e).anyMatch(CertificateException.class::isInstance)) {
+                        throw new Fault(Exit.ZENDESK, "%s: its certificate is refused: %s (expected a valid one for "
+                                .formatted(host, reason(e)) + "that name)", e);
+                    }
+                    var wait = e instanceof Temporary t && t.wait != null ? t.wait
+                            : Duration.ofMillis((1000L << (tried - 1)) + jitter.nextInt(500));
                     if (tried == TRIES || wait.compareTo(LONGEST_WAIT) > 0) {
                         throw new Fault(Exit.ZENDESK, "%s: %s (tried %d times)".formatted(host, reason(e), tried), e);
                     }
                     console.detail("%s: %s, again in %.1f s".formatted(host, reason(e), wait.toMillis() / 1000.0));
-                    world.pause().of(wait);
+                    world.pause(wait);
                 }
             }
         }
 
-        private <T> T attempt(HttpRequest request, Reader<T> reader, Refusal refusal) throws Exception {
+        private <T> T attempt(HttpRequest request, Reader<T> reader, Refusal refusal) throws IOException, InterruptedException {
             long start = System.nanoTime();
             var answer = client.send(request, HttpResponse.BodyHandlers.ofInputStream());
             int status = answer.statusCode();
@@ -1026,20 +824,14 @@ public final class SpikeNotifier implements Callable<Integer> {
             try (var raw = answer.body()) {
                 boolean zipped = answer.headers().firstValue("content-encoding").orElse("").equals("gzip");
                 var body = zipped ? new GZIPInputStream(raw) : raw;
-                if (status / 100 == 2) {
-                    return reader.read(body, answer.headers());
-                }
+                if (status / 100 == 2) return reader.read(body, answer.headers());
                 var reason = plain(new String(body.readNBytes(LONGEST_REASON), UTF_8));
                 if (status >= 500 || status == 429 || status == 409 || reason.startsWith("unavailable")) {
                     throw new Temporary("answers %d %s".formatted(status, reason), retryAfter(answer.headers()));
                 }
                 throw refusal.of(status, status / 100 == 3 ? "redirect to "
-                        + answer.headers().firstValue("location").orElse("nowhere") : reason);
+                        + oneLine(answer.headers().firstValue("location").orElse("nowhere")) : reason);
             }
-        }
-
-        private Duration growing(int tried) {
-            return Duration.ofMillis((1000L << (tried - 1)) + jitter.nextInt(500));
         }
 
         /** Zendesk gives seconds; RFC 9110 allows a date too, for which the growing wait serves. */
@@ -1050,12 +842,14 @@ public final class SpikeNotifier implements Callable<Integer> {
 
         private static String reason(IOException e) {
             if (e instanceof JsonProcessingException json) {
-                return "no sense in its answer (" + json.getOriginalMessage().lines().findFirst().orElse("") + ")";
+                return "no sense in its answer (%s)".formatted(oneLine(json.getOriginalMessage().lines().findFirst()
+                        .orElse("")));
             }
-            boolean unknown = e.getCause() instanceof UnresolvedAddressException
-                    || e.getCause() != null && e.getCause().getCause() instanceof UnresolvedAddressException;
-            return unknown ? "no such host" : Objects.requireNonNullElse(e.getMessage(), e.getClass().getSimpleName());
+            return causes(e).anyMatch(UnresolvedAddressException.class::isInstance) ? "no such host"
+                    : oneLine(Objects.requireNonNullElse(e.getMessage(), e.toString()));
         }
+
+        static Stream<Throwable> causes(Throwable e) { return Stream.iterate(e, Objects::nonNull, Throwable::getCause); }
 
         /** Zendesk's error envelopes, {@code error} being a text or an object, as one line. */
         static String plain(String body) {
@@ -1069,7 +863,14 @@ public final class SpikeNotifier implements Callable<Integer> {
             return oneLine(Stream.of(json.path("error").path("title"), json.path("error").path("message"),
                             json.path("error"), json.path("description"), json.path("error_description"),
                             json.path("details").findPath("description"), first.path("title"), first.path("detail"))
-                    .filter(JsonNode::isTextual).map(JsonNode::asText).distinct().collect(Collectors.joining(": ")));
+                    .filter(JsonNode::isTextual).map(JsonNode::asText).distinct().collect(joining(": ")));
+        }
+
+        /** @throws IOException when the answer is no such value */
+        static <T> T json(InputStream answer, Class<T> type) throws IOException {
+            var value = JSON.readValue(answer, type);
+            if (value == null) throw new IOException("an empty answer");
+            return value;
         }
 
         static String oneLine(String text) {
@@ -1083,11 +884,11 @@ public final class SpikeNotifier implements Callable<Integer> {
                     "client_secret", client.secret(), "scope", scope);
             boolean json = url.getPath().equals("/oauth/tokens"); // Zendesk documents JSON, the RFC says a form
             var body = json ? JSON.valueToTree(form).toString() : form.entrySet().stream()
-                    .map(e -> e.getKey() + "=" + encode(e.getValue())).collect(Collectors.joining("&"));
+                    .map(e -> e.getKey() + "=" + encode(e.getValue())).collect(joining("&"));
             var token = send(() -> HttpRequest.newBuilder(url).header("Accept", "application/json")
                     .header("Content-Type", json ? "application/json" : "application/x-www-form-urlencoded")
                     .POST(HttpRequest.BodyPublishers.ofString(body)).build(),
-                    (in, headers) -> JSON.readValue(in, Token.class).checked(),
+                    (in, headers) -> json(in, Token.class).checked(),
                     (status, reason) -> new Fault(status == 400 || status == 401 || status == 403 ? Exit.REFUSED : exit,
                             "%s: %s answers %d %s (check ClientId, ClientSecret and scope)"
                                     .formatted(where, url.getHost(), status, reason)));
@@ -1101,21 +902,15 @@ public final class SpikeNotifier implements Callable<Integer> {
         private static final long USUAL_LIFE = 1800; // seconds
 
         Token checked() throws IOException {
-            if (access_token == null || !access_token.matches("[\\x21-\\x7e]+")) {
-                throw new IOException("no access_token in its answer");
-            }
-            return this;
+            if (access_token != null && access_token.matches("[\\x21-\\x7e]+")) return this;
+            throw new IOException("no access_token in its answer");
         }
 
         /** Seconds until a new one should be asked for, a minute before its end. */
-        long life() {
-            return Math.max(30, (expires_in == null ? USUAL_LIFE : expires_in) - 60);
-        }
+        long life() { return Math.max(30, (expires_in == null ? USUAL_LIFE : expires_in) - 60); }
     }
 
-    static String encode(String text) {
-        return URLEncoder.encode(text, UTF_8);
-    }
+    static String encode(String text) { return URLEncoder.encode(text, UTF_8); }
 
     /** Strict: a text is no number and 1.5 is no count, so that nonsense never becomes a plausible count. */
     static final ObjectMapper JSON = JsonMapper.builder()
@@ -1128,16 +923,14 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** A ticket of a search answer; {@code created_at} in UTC, {@code tags} as sent. */
     @JsonIgnoreProperties(ignoreUnknown = true)
-    record Ticket(Long id, String created_at, String subject, Long requester_id, List<String> tags,
-            String result_type) {
-
+    record Ticket(Long id, String created_at, String subject, Long requester_id, List<String> tags, String result_type) {
+        /** @throws DateTimeException for a time that is none; Jackson makes an IOException of it */
         Ticket {
             tags = tags == null ? List.of() : tags.stream().filter(Objects::nonNull).toList();
+            if (created_at != null) Instant.parse(created_at);
         }
 
-        Instant created() {
-            return Instant.parse(created_at);
-        }
+        Instant created() { return Instant.parse(created_at); }
     }
 
     /** What search, search/export and search/count answer, as far as it is read here. */
@@ -1155,17 +948,17 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         Optional<String> next() {
-            boolean export = links != null;
-            return Optional.ofNullable(export ? links.next() : next_page).filter(next -> !export || meta != null && meta.has_more());
+            var next = links == null ? next_page : meta != null && meta.has_more() ? links.next() : null;
+            return Optional.ofNullable(next).filter(link -> !results.isEmpty());
         }
     }
 
     /** The search API: counts of, and tickets from, half-open spans of UTC time. */
     static final class Zendesk {
-        static final int SEARCH_MOST = 1000;     // search gives no more results, the rest is export's
-        static final int PAGE = 1000;   // of export
+        static final int SEARCH_MOST = 1000;       // search gives no more results, the rest is export's
+        static final int PAGE = 1000;              // of export
         private static final int SMALL_PAGE = 100; // when a big page is too slow for Zendesk
-        private static final int BURST = 10;     // requests that need not be paced
+        private static final int BURST = 10;       // requests that need not be paced
 
         private final Account account;
         private final World world;
@@ -1174,7 +967,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         private final AtomicInteger requests = new AtomicInteger();
         private Token token;
         private long tokenEnds;
-        private volatile Instant serverTime;
+        private volatile String serverDate = "";
         private long nextSlot = System.nanoTime();
 
         Zendesk(Account account, World world, Console console) {
@@ -1188,33 +981,19 @@ public final class SpikeNotifier implements Callable<Integer> {
             }
         }
 
-        int requests() {
-            return requests.get();
-        }
+        int requests() { return requests.get(); }
 
-        long count(Hour hour) {
-            return count(hour.from(), hour.to());
-        }
+        /** The Date header of the latest answer; empty when there was none. */
+        String serverDate() { return serverDate; }
+
+        long count(Hour hour) { return count(hour.from(), hour.to()); }
 
         /** Tickets created in {@code [from, to)}, exact past 1,000 too. */
         long count(Instant from, Instant to) {
-            return get("/api/v2/search/count.json?query=" + encode(words("type:ticket", from, to)),
-                    found -> {
-                        require(found.count() != null && found.count() >= 0, "no count in its answer");
-                        return found.count();
-                    });
-        }
-
-        /** The same without the account's own Query. */
-        long countAll(Instant from, Instant to) {
-            var plain = new Account(account.host(), account.base(), account.oauth(), account.token(), "",
-                    account.requestsPerMinute());
-            return new Zendesk(plain, world, console).count(from, to);
-        }
-
-        /** By the Date header of the latest answer, to the second. */
-        Optional<Instant> serverTime() {
-            return Optional.ofNullable(serverTime);
+            return get("/api/v2/search/count.json?query=" + encode(words("type:ticket", from, to)), found -> {
+                require(found.count() != null && found.count() >= 0, "no count in its answer");
+                return found.count();
+            });
         }
 
         /** Every ticket of the hour, once each: by search up to 1,000, by export beyond. */
@@ -1247,16 +1026,14 @@ public final class SpikeNotifier implements Callable<Integer> {
                 try {
                     pages("/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D=" + size + "&query="
                             + encode(words("", from, end)), found -> {
-                                var last = found.tickets().stream().map(Ticket::created).min(Comparator.naturalOrder());
-                                last.map(t -> t.plusSeconds(1)).filter(oldest.get()::isAfter).ifPresent(oldest::set);
+                                found.tickets().stream().map(ticket -> ticket.created().plusSeconds(1))
+                                        .min(Comparator.naturalOrder()).filter(oldest.get()::isAfter).ifPresent(oldest::set);
                                 return goOn.test(found);
                             });
                     return;
                 } catch (Fault e) {
-                    boolean moved = !oldest.get().equals(end);
-                    if (e.exit != Exit.ZENDESK || restarts == 3 || !moved && size == SMALL_PAGE) {
-                        throw e;
-                    }
+                    boolean stuck = oldest.get().equals(end) && size == SMALL_PAGE;
+                    if (e.exit != Exit.ZENDESK || restarts == 3 || stuck) throw e;
                     size = SMALL_PAGE;
                     console.detail("export goes on before %s: %s".formatted(oldest.get(), e.getMessage()));
                 }
@@ -1265,46 +1042,25 @@ public final class SpikeNotifier implements Callable<Integer> {
 
         private void pages(String first, Predicate<Found> goOn) {
             var followed = new HashSet<String>();
-            Optional<String> next = Optional.of(first);
-            while (next.isPresent()) {
+            for (var next = Optional.of(first); next.isPresent();) {
                 if (!followed.add(next.get())) {
-                    throw new Fault(Exit.ZENDESK, "%s: a next page that was read already".formatted(account.host()));
+                    throw new Fault(Exit.ZENDESK, account.host() + ": a next page that was read already");
                 }
                 var found = get(next.get(), page -> {
-                    require(page.results() != null, "no results in its answer");
+                    require(page.results() != null && !page.results().contains(null), "no results in its answer");
                     for (var ticket : page.tickets()) {
                         require(ticket.id() != null && ticket.created_at() != null, "a ticket without id or time");
-                        parseable(ticket);
                     }
                     return page;
                 });
-                next = goOn.test(found) && !found.results().isEmpty() ? found.next() : Optional.empty();
+                next = goOn.test(found) ? found.next() : Optional.empty();
             }
         }
 
         /** Blank-free operators and full UTC instants: anything else Zendesk takes for free text. */
         private String words(String type, Instant from, Instant to) {
             return Stream.of(type, "created>=" + from, "created<" + to, account.query())
-                    .filter(word -> !word.isBlank()).collect(Collectors.joining(" "));
-        }
-
-        private <T> T get(String link, FoundReader<T> use) {
-            var uri = link.startsWith("/") ? URI.create(account.base() + link) : ownOrigin(link);
-            world.pause().of(slot());
-            requests.incrementAndGet();
-            return http.send(() -> HttpRequest.newBuilder(uri).header("Accept", "application/json")
-                    .header("Accept-Encoding", "gzip").header("Authorization", authorization()).build(),
-                    (body, headers) -> {
-                        var type = headers.firstValue("content-type").orElse("");
-                        require(!type.contains("html"), "answers with a web page, not JSON: no Zendesk API is at this "
-                                + "address, or the account is closed");
-                        var found = JSON.readValue(body, Found.class);
-                        require(found != null, "an empty answer");
-                        require(found.error() == null, "answers " + Http.plain("{\"error\":" + found.error() + "}"));
-                        heed(headers);
-                        serverTime = headers.firstValue("date").map(Zendesk::date).orElse(serverTime);
-                        return use.read(found);
-                    }, this::refusal);
+                    .filter(word -> !word.isBlank()).collect(joining(" "));
         }
 
         /** What to make of an answer; throws IOException on nonsense, which is asked for again. */
@@ -1312,46 +1068,44 @@ public final class SpikeNotifier implements Callable<Integer> {
             T read(Found found) throws IOException;
         }
 
-        private static void parseable(Ticket ticket) throws IOException {
-            try {
-                ticket.created();
-            } catch (DateTimeException e) {
-                throw new IOException("a ticket created at '%s'".formatted(Http.oneLine(ticket.created_at())), e);
-            }
+        private <T> T get(String link, FoundReader<T> use) {
+            var uri = link.startsWith("/") ? URI.create(account.base() + link) : ownOrigin(link);
+            world.pause(slot());
+            requests.incrementAndGet();
+            return http.send(() -> HttpRequest.newBuilder(uri).header("Accept", "application/json")
+                    .header("Accept-Encoding", "gzip").header("Authorization", authorization()).build(),
+                    (body, headers) -> {
+                        require(!headers.firstValue("content-type").orElse("").contains("html"), "answers with a web "
+                                + "page, not JSON: no Zendesk API is at this address, or the account is closed");
+                        var found = Http.json(body, Found.class);
+                        require(found.error() == null, "answers " + Http.plain("{\"error\":" + found.error() + "}"));
+                        heed(headers);
+                        serverDate = headers.firstValue("date").orElse(serverDate);
+                        return use.read(found);
+                    }, this::refusal);
         }
 
         private static void require(boolean sensible, String otherwise) throws IOException {
-            if (!sensible) {
-                throw new IOException(otherwise);
-            }
-        }
-
-        private static Instant date(String header) {
-            try {
-                return DateTimeFormatter.RFC_1123_DATE_TIME.parse(header, Instant::from);
-            } catch (DateTimeException e) {
-                return null; // only the doctor looks at it
-            }
+            if (!sensible) throw new IOException(otherwise);
         }
 
         private URI ownOrigin(String link) {
-            var base = account.base();
             try {
                 var uri = new URI(link);
+                var base = account.base();
                 if (base.getScheme().equals(uri.getScheme()) && base.getAuthority().equalsIgnoreCase(uri.getAuthority())) {
                     return uri;
                 }
                 throw new Fault(Exit.ZENDESK, "%s: its next page is at another host, %s: refused, nothing was sent there"
                         .formatted(account.host(), uri.getHost()));
             } catch (URISyntaxException e) {
-                throw new Fault(Exit.ZENDESK, "%s: its next page is no URL".formatted(account.host()), e);
+                throw new Fault(Exit.ZENDESK, account.host() + ": its next page is no URL", e);
             }
         }
 
         private synchronized String authorization() {
             if (account.oauth().isEmpty()) {
                 var basic = Base64.getEncoder().encodeToString(account.token().orElseThrow().getBytes(UTF_8));
-                console.hide(basic);
                 return "Basic " + basic;
             }
             if (token == null || System.nanoTime() > tokenEnds) {
@@ -1377,8 +1131,7 @@ public final class SpikeNotifier implements Callable<Integer> {
             var left = number(headers, "ratelimit-remaining", "rate-limit-remaining", "x-rate-limit-remaining");
             var limit = number(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
             var reset = number(headers, "ratelimit-reset", "rate-limit-reset");
-            if (left.isPresent() && limit.isPresent() && reset.isPresent()
-                    && left.getAsLong() * 10 < limit.getAsLong()) {
+            if (left.isPresent() && limit.isPresent() && reset.isPresent() && left.getAsLong() * 10 < limit.getAsLong()) {
                 long seconds = Math.min(60, reset.getAsLong());
                 nextSlot = Math.max(nextSlot, System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds));
             }
@@ -1390,19 +1143,17 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private Fault refusal(int status, String reason) {
-            var what = "%s answers %d %s".formatted(account.base().getHost(), status, reason);
-            return switch (status) {
-                case 401 -> new Fault(Exit.REFUSED, "[zendesk] " + what + (account.oauth().isPresent()
-                        ? " (check ClientId and ClientSecret)"
-                        : " (check Credentials; unused API tokens are switched off, no new ones can be made since "
-                                + "27 Oct 2026 and all end on 30 Apr 2027: make an OAuth client)"));
-                case 403 -> new Fault(Exit.REFUSED, "[zendesk] " + what
-                        + " (the client's user must be an admin or an agent with access to all tickets)");
-                case 404 -> new Fault(Exit.ZENDESK, "[zendesk] " + what + " (check Domain)");
-                case 400, 422 -> new Fault(Exit.ZENDESK, "[zendesk] " + what + " (check Query)");
-                default -> new Fault(Exit.ZENDESK, "[zendesk] " + what
-                        + (status / 100 == 3 ? " (not followed; set Domain to the account's own subdomain)" : ""));
+            var advice = switch (status) {
+                case 401 -> account.oauth().isPresent() ? "check ClientId and ClientSecret"
+                        : "check Credentials; unused API tokens are switched off, no new ones can be made since "
+                                + "27 Oct 2026 and all end on 30 Apr 2027: make an OAuth client";
+                case 403 -> "the client's user must be an admin or an agent with access to all tickets";
+                case 404 -> "check Domain";
+                case 400, 422 -> "check Query";
+                default -> status / 100 == 3 ? "not followed; set Domain to the account's own subdomain" : "unexpected";
             };
+            return new Fault(status == 401 || status == 403 ? Exit.REFUSED : Exit.ZENDESK, "[zendesk] %s answers %d %s (%s)"
+                    .formatted(account.base().getHost(), status, reason, advice));
         }
     }
 
@@ -1411,36 +1162,32 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** The known counts by hour; an hour that is absent is unknown, never 0. Immutable, and quick to sum. */
     static final class Counts {
         private final long first;
-        private final long[] count;
-        private final boolean[] known;
+        private final long[] count; // -1 for unknown
         private final long[] sumBefore;
         private final int[] knownBefore;
 
         Counts(NavigableMap<Hour, Long> map) {
             first = map.isEmpty() ? 0 : map.firstKey().number();
-            int length = map.isEmpty() ? 0 : (int) (map.lastKey().number() - first) + 1;
+            int length = map.isEmpty() ? 0 : Math.toIntExact(map.lastKey().number() - first + 1);
             count = new long[length];
-            known = new boolean[length];
             sumBefore = new long[length + 1];
             knownBefore = new int[length + 1];
-            map.forEach((hour, tickets) -> {
-                count[(int) (hour.number() - first)] = tickets;
-                known[(int) (hour.number() - first)] = true;
-            });
+            Arrays.fill(count, -1);
+            map.forEach((hour, tickets) -> count[index(hour)] = tickets);
             for (int i = 0; i < length; i++) {
-                sumBefore[i + 1] = sumBefore[i] + count[i];
-                knownBefore[i + 1] = knownBefore[i] + (known[i] ? 1 : 0);
+                sumBefore[i + 1] = sumBefore[i] + Math.max(0, count[i]);
+                knownBefore[i + 1] = knownBefore[i] + (count[i] < 0 ? 0 : 1);
             }
         }
 
         OptionalLong at(Hour hour) {
             long i = hour.number() - first;
-            return i >= 0 && i < count.length && known[(int) i] ? OptionalLong.of(count[(int) i]) : OptionalLong.empty();
+            return i >= 0 && i < count.length && count[(int) i] >= 0 ? OptionalLong.of(count[(int) i]) : OptionalLong.empty();
         }
 
         /** The known hours, oldest first. */
         List<Hour> hours() {
-            return IntStream.range(0, count.length).filter(i -> known[i]).mapToObj(i -> new Hour(first + i)).toList();
+            return IntStream.range(0, count.length).filter(i -> count[i] >= 0).mapToObj(i -> new Hour(first + i)).toList();
         }
 
         /** The mean of {@code [from, to)}, or empty when fewer than {@code least} of its hours are known. */
@@ -1452,9 +1199,7 @@ public final class SpikeNotifier implements Callable<Integer> {
                     : OptionalDouble.of((sumBefore[b] - sumBefore[a]) / (double) n);
         }
 
-        private int index(Hour hour) {
-            return (int) Math.max(0, Math.min(count.length, hour.number() - first));
-        }
+        private int index(Hour hour) { return (int) Math.max(0, Math.min(count.length, hour.number() - first)); }
     }
 
     /** The CSV file behind the counts. Written whole or not at all; a file that makes no sense is never overwritten. */
@@ -1462,7 +1207,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         private static final Pattern COUNT = Pattern.compile("(\\d{1,15})(?:\\.0+)?");
         private static final Pattern DATE = Pattern.compile("(\\d{4}-\\d{2}-\\d{2})(?:[ T]00:00(:00)?)?");
 
-        final Path file;
+        private final Path file;
         private final boolean writable;
         private final NavigableMap<Hour, Long> counts = new TreeMap<>();
 
@@ -1496,11 +1241,9 @@ public final class SpikeNotifier implements Callable<Integer> {
             var comma = header.contains(";") ? ";" : ",";
             var hours = hoursOf(cells(header, comma));
             var dates = new HashSet<LocalDate>();
-            for (int row = 1; row < lines.size(); row++) {
-                var cells = cells(lines.get(row), comma);
-                if (!lines.get(row).replace(comma, "").isBlank()) {
-                    readRow(row + 1, cells, hours, dates);
-                }
+            for (int line = 2; line <= lines.size(); line++) {
+                var row = lines.get(line - 1);
+                if (!row.replace(comma, "").isBlank()) readRow(line, cells(row, comma), hours, dates);
             }
         }
 
@@ -1511,15 +1254,12 @@ public final class SpikeNotifier implements Callable<Integer> {
         private List<Integer> hoursOf(List<String> header) {
             var hours = new ArrayList<Integer>();
             for (var name : header.subList(1, header.size())) {
-                if (!name.matches("[01]?\\d|2[0-3]") || hours.contains(Integer.valueOf(name))) {
-                    throw fault(1, name, "'%s'".formatted(name), "each of 00 to 23 once");
-                }
+                boolean hour = name.matches("[01]?\\d|2[0-3]") && !hours.contains(Integer.valueOf(name));
+                if (!hour) throw fault(1, name, "'%s'".formatted(name), "each of 00 to 23 once");
                 hours.add(Integer.valueOf(name));
             }
-            if (hours.isEmpty() || !header.get(0).matches("(?i)date|")) {
-                throw fault(1, "1", "'%s'".formatted(header.get(0)), "date,00,01,…,23");
-            }
-            return hours;
+            if (!hours.isEmpty() && header.get(0).matches("(?i)date|")) return hours;
+            throw fault(1, "1", "'%s'".formatted(header.get(0)), "date,00,01,…,23");
         }
 
         private void readRow(int line, List<String> cells, List<Integer> hours, Set<LocalDate> dates) {
@@ -1527,30 +1267,24 @@ public final class SpikeNotifier implements Callable<Integer> {
                 throw fault(line, "1", cells.size() + " cells", hours.size() + 1 + " as in the header");
             }
             var date = date(line, cells.get(0));
-            if (!dates.add(date)) {
-                throw fault(line, "date", date + " again", "one row a date");
-            }
+            if (!dates.add(date)) throw fault(line, "date", date + " again", "one row a date");
             for (int i = 0; i < hours.size(); i++) {
-                var count = COUNT.matcher(cells.get(i + 1));
-                if (count.matches()) {
-                    counts.put(Hour.of(date, hours.get(i)), Long.valueOf(count.group(1)));
-                } else if (!cells.get(i + 1).isEmpty()) {
-                    throw fault(line, "%02d".formatted(hours.get(i)), "'%s'".formatted(cells.get(i + 1)),
-                            "a count, or nothing for an unknown hour");
-                }
+                var cell = cells.get(i + 1);
+                var count = COUNT.matcher(cell);
+                if (count.matches()) counts.put(Hour.of(date, hours.get(i)), Long.valueOf(count.group(1)));
+                else if (!cell.isEmpty()) throw fault(line, "%02d".formatted(hours.get(i)), "'%s'".formatted(cell),
+                        "a count, or nothing for an unknown hour");
             }
         }
 
         private LocalDate date(int line, String cell) {
-            var date = DATE.matcher(cell);
             try {
-                if (date.matches()) {
-                    return LocalDate.parse(date.group(1));
-                }
+                var date = DATE.matcher(cell);
+                if (date.matches()) return LocalDate.parse(date.group(1));
+                throw new DateTimeException(cell);
             } catch (DateTimeException e) {
                 throw fault(line, "date", "'%s'".formatted(cell), "a date such as 2026-11-23");
             }
-            throw fault(line, "date", "'%s'".formatted(cell), "a date such as 2026-11-23");
         }
 
         private Fault fault(int line, String column, String wrong, String expected) {
@@ -1558,44 +1292,31 @@ public final class SpikeNotifier implements Callable<Integer> {
                     .formatted(file, line, column, Http.oneLine(wrong), expected));
         }
 
-        Counts counts() {
-            return new Counts(counts);
-        }
+        Counts counts() { return new Counts(counts); }
 
         OptionalLong at(Hour hour) {
-            var count = counts.get(hour);
-            return count == null ? OptionalLong.empty() : OptionalLong.of(count);
+            return counts.containsKey(hour) ? OptionalLong.of(counts.get(hour)) : OptionalLong.empty();
         }
 
-        void put(Hour hour, long count) {
-            counts.put(hour, count);
-        }
+        void put(Hour hour, long count) { counts.put(hour, count); }
 
         /** The newest known hour up to {@code last}. */
-        Optional<Hour> newest(Hour last) {
-            return Optional.ofNullable(counts.floorKey(last));
-        }
+        Optional<Hour> newest(Hour last) { return Optional.ofNullable(counts.floorKey(last)); }
 
         List<Hour> unknown(Hour from, Hour to) {
-            return LongStream.range(from.number(), to.number()).mapToObj(Hour::new)
-                    .filter(hour -> !counts.containsKey(hour)).toList();
+            return Hour.range(from, to).filter(hour -> !counts.containsKey(hour)).toList();
         }
 
         void save() {
-            if (!writable) {
-                return;
-            }
+            if (!writable) return;
             var text = new StringBuilder("date");
             IntStream.range(0, 24).forEach(i -> text.append(",%02d".formatted(i)));
-            var dates = counts.keySet().stream().map(hour -> hour.date(ZoneOffset.UTC)).distinct().toList();
-            for (var date : dates) {
+            for (var date : counts.keySet().stream().map(hour -> hour.date(ZoneOffset.UTC)).distinct().toList()) {
                 text.append('\n').append(date);
-                for (int i = 0; i < 24; i++) {
-                    var count = counts.get(Hour.of(date, i));
-                    text.append(',').append(count == null ? "" : count);
-                }
+                IntStream.range(0, 24).mapToObj(i -> counts.get(Hour.of(date, i)))
+                        .forEach(count -> text.append(',').append(count == null ? "" : count));
             }
-            Disk.write(file, text.append('\n').toString().getBytes(UTF_8));
+            Disk.write(file, text.append('\n').toString());
         }
     }
 
@@ -1604,16 +1325,14 @@ public final class SpikeNotifier implements Callable<Integer> {
         private Disk() { }
 
         /** Temp sibling, fsync, atomic move: a reader or a kill sees the old file or the new one. Owner alone reads. */
-        static void write(Path file, byte[] content) {
+        static void write(Path file, String content) {
             var part = file.resolveSibling(file.getFileName() + ".part");
             try {
                 folder(file.getParent());
                 Files.deleteIfExists(part);
                 try (var channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW,
                         StandardOpenOption.WRITE), owner(file, "rw-------"))) {
-                    for (var bytes = ByteBuffer.wrap(content); bytes.hasRemaining();) {
-                        channel.write(bytes);
-                    }
+                    for (var bytes = ByteBuffer.wrap(content.getBytes(UTF_8)); bytes.hasRemaining();) channel.write(bytes);
                     channel.force(true);
                 }
                 move(part, file);
@@ -1644,8 +1363,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         private static FileAttribute<?>[] owner(Path file, String rights) {
             boolean posix = file.getFileSystem().supportedFileAttributeViews().contains("posix");
             return posix ? new FileAttribute<?>[] {
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(rights))}
-                    : new FileAttribute<?>[0];
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(rights))} : new FileAttribute<?>[0];
         }
     }
 
@@ -1658,22 +1376,14 @@ public final class SpikeNotifier implements Callable<Integer> {
             try {
                 Disk.folder(file.getParent());
                 try (var channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
-                        LinkOption.NOFOLLOW_LINKS); var lock = tryLock(channel)) {
-                    if (lock == null) {
-                        throw new Fault(Exit.TRY_LATER, "%s: another run holds the lock".formatted(file));
-                    }
-                    return run.get();
+                        LinkOption.NOFOLLOW_LINKS); var lock = channel.tryLock()) {
+                    if (lock != null) return run.get();
+                    throw new Fault(Exit.TRY_LATER, file + ": another run holds the lock");
+                } catch (OverlappingFileLockException e) { // held by this same process
+                    throw new Fault(Exit.TRY_LATER, file + ": another run holds the lock", e);
                 }
             } catch (IOException e) {
                 throw Disk.unwritable(file, e);
-            }
-        }
-
-        private static FileLock tryLock(FileChannel channel) throws IOException {
-            try {
-                return channel.tryLock();
-            } catch (OverlappingFileLockException e) { // held by this same process
-                return null;
             }
         }
     }
@@ -1705,49 +1415,46 @@ public final class SpikeNotifier implements Callable<Integer> {
             var judged = due.get(due.size() - 1);
             var gap = new ArrayList<>(history.unknown(judged.plus(-rule.numHours()), judged));
             gap.removeAll(due);
-            if (gap.isEmpty()) {
-                return;
-            }
+            if (gap.isEmpty()) return;
             console.note("filling %d unknown hours of the last %d from Zendesk".formatted(gap.size(), rule.numHours()));
             if (gap.size() > FEW) {
-                var to = gap.get(gap.size() - 1).to();
-                long total = zendesk.count(gap.get(0).from(), to);
-                if ((total + Zendesk.PAGE - 1) / Zendesk.PAGE < gap.size() && byExport(gap, total)) {
-                    return;
-                }
+                long total = zendesk.count(gap.get(0).from(), gap.get(gap.size() - 1).to());
+                if ((total + Zendesk.PAGE - 1) / Zendesk.PAGE < gap.size() && byExport(gap, total)) return;
             }
             gap.retainAll(history.unknown(gap.get(0), judged));
             byCount(judged, gap);
         }
 
+        private boolean late() {
+            boolean late = System.nanoTime() >= ends;
+            if (late) console.warn("the fill took %d minutes; the next run goes on with it".formatted(MOST.toMinutes()));
+            return late;
+        }
+
         /** False when the export did not bring all, and the hours still unknown have to be counted one by one. */
         private boolean byExport(List<Hour> gap, long total) {
             var buckets = new Buckets(gap, history);
+            var late = new AtomicBoolean();
             try {
                 zendesk.export(gap.get(0).from(), gap.get(gap.size() - 1).to(), page -> {
                     buckets.add(page.tickets());
                     history.save();
                     console.progress("tickets", buckets.seen.size(), total);
-                    return System.nanoTime() < ends;
+                    late.set(late());
+                    return !late.get();
                 });
             } catch (Fault e) {
-                if (e.exit != Exit.ZENDESK) {
-                    throw e;
-                }
+                if (e.exit != Exit.ZENDESK) throw e;
                 console.warn("export failed, so the hours are counted one by one: " + e.getMessage());
                 return false;
             }
-            if (System.nanoTime() >= ends) {
-                console.warn("the fill took %d minutes; the next run goes on with it".formatted(MOST.toMinutes()));
-                return true;
-            }
-            long missed = total - buckets.seen.size();
-            if (missed > Math.max(10, total / 100)) { // a few may have been deleted meanwhile
+            if (late.get()) return true;
+            if (total - buckets.seen.size() > Math.max(10, total / 100)) { // a few may have been deleted meanwhile
                 console.warn("export gave %d of %d tickets, so the other hours are counted one by one"
                         .formatted(buckets.seen.size(), total));
                 return false;
             }
-            buckets.finish();
+            buckets.gap.forEach(buckets::store);
             history.save();
             return true;
         }
@@ -1777,33 +1484,23 @@ public final class SpikeNotifier implements Callable<Integer> {
                     }
                     oldest = hour.compareTo(oldest) < 0 ? hour : oldest;
                 }
-                if (ordered) {
-                    gap.subSet(oldest, false, before, true).forEach(this::store);
-                }
+                if (ordered) gap.subSet(oldest, false, before, true).forEach(this::store);
             }
 
-            void finish() {
-                gap.forEach(this::store);
-            }
-
-            private void store(Hour hour) {
-                history.put(hour, counts.getOrDefault(hour, 0L));
-            }
+            private void store(Hour hour) { history.put(hour, counts.getOrDefault(hour, 0L)); }
         }
 
-        /** The judged hour's own samples first, then the newest. */
+        /** The newest hour first, since it tells the next run what was judged; then the judged hour's own samples. */
         private void byCount(Hour judged, List<Hour> gap) {
-            gap.sort(Comparator.comparing((Hour hour) -> Math.floorMod(judged.number() - hour.number(), 24L) != 0)
+            gap.sort(Comparator.comparing((Hour hour) -> !hour.equals(judged.plus(-1)))
+                    .thenComparing(hour -> Math.floorMod(judged.number() - hour.number(), 24L) != 0)
                     .thenComparing(Comparator.reverseOrder()));
             var pool = Executors.newFixedThreadPool(AT_ONCE);
             try {
-                for (int done = 0; done < gap.size(); done += BATCH) {
-                    if (System.nanoTime() >= ends) {
-                        console.warn("the fill took %d minutes; the next run goes on with it".formatted(MOST.toMinutes()));
-                        return;
-                    }
-                    countAll(gap.subList(done, Math.min(gap.size(), done + BATCH)), pool);
-                    console.progress("hours", Math.min(gap.size(), done + BATCH), gap.size());
+                for (int done = 0; done < gap.size() && !late(); done += BATCH) {
+                    int end = Math.min(gap.size(), done + BATCH);
+                    countAll(gap.subList(done, end), pool);
+                    console.progress("hours", end, gap.size());
                 }
             } finally {
                 pool.shutdownNow();
@@ -1813,21 +1510,15 @@ public final class SpikeNotifier implements Callable<Integer> {
         /** Stores what could be counted before it passes on the first fault. */
         private void countAll(List<Hour> batch, ExecutorService pool) {
             var counts = batch.stream().map(hour -> pool.submit(() -> zendesk.count(hour))).toList();
-            RuntimeException fault = null;
-            for (int i = 0; i < batch.size(); i++) {
-                try {
-                    history.put(batch.get(i), counts.get(i).get());
-                } catch (InterruptedException e) {
-                    throw new Fault(Exit.TRY_LATER, "interrupted", e);
-                } catch (ExecutionException e) {
-                    counts.forEach(other -> other.cancel(true));
-                    fault = e.getCause() instanceof RuntimeException r ? r : new IllegalStateException(e);
-                    break;
-                }
-            }
-            history.save();
-            if (fault != null) {
-                throw fault;
+            try {
+                for (int i = 0; i < batch.size(); i++) history.put(batch.get(i), counts.get(i).get());
+            } catch (InterruptedException e) {
+                throw new Fault(Exit.TRY_LATER, "interrupted", e);
+            } catch (ExecutionException e) {
+                throw e.getCause() instanceof RuntimeException known ? known : new IllegalStateException(e);
+            } finally {
+                counts.forEach(count -> count.cancel(true));
+                history.save();
             }
         }
     }
@@ -1837,93 +1528,66 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** The rule's settings: see the table in README.md. */
     record Rule(RuleName name, int numHours, double threshold, double deviations, double minExtra, int minTickets,
             int minSamples, Set<LocalDate> ignoredDays, ZoneId zone) {
+        private static final int WEEKS = 13;
+        private static final int WEEK = 168; // hours
 
-        Rule with(double newThreshold, double newDeviations) {
-            return new Rule(name, numHours, newThreshold, newDeviations, minExtra, minTickets, minSamples,
-                    ignoredDays, zone);
-        }
-
-        Rule with(RuleName newName) {
-            return new Rule(newName, numHours, threshold, deviations, minExtra, minTickets, minSamples,
-                    ignoredDays, zone);
+        Rule with(RuleName newName, double newThreshold, double newDeviations) {
+            return new Rule(newName, numHours, newThreshold, newDeviations, minExtra, minTickets, minSamples, ignoredDays, zone);
         }
 
         Verdict judge(Counts counts, Hour hour, long count) {
             var samples = samples(counts, hour);
-            return usual(counts, hour, samples).map(usual -> verdict(hour, count, usual))
-                    .orElseGet(() -> new Learning(hour, count, samples.known().size()));
-        }
-
-        Verdict verdict(Hour hour, long count, Usual usual) {
-            return passes(count, usual) ? new Spike(hour, count, usual, limit(usual))
-                    : new Calm(hour, count, usual, limit(usual));
+            var usual = usual(counts, hour, samples);
+            if (usual.isEmpty()) return new Learning(hour, count, samples.known().size());
+            double limit = name == RuleName.MEAN ? (1 + threshold) * usual.get().mean() : least(usual.get());
+            return passes(count, usual.get()) ? new Spike(hour, count, usual.get(), limit)
+                    : new Calm(hour, count, usual.get(), limit);
         }
 
         /** Which earlier hours the hour is compared with. */
         Samples samples(Counts counts, Hour hour) {
-            if (name == RuleName.MEAN) {
-                return samples(counts, hour, 0, numHours / 24 + 1, 1);
-            }
+            if (name == RuleName.MEAN) return samples(counts, hour, 0, numHours / 24 + 1, 1);
             var weeks = samples(counts, hour, 1, WEEKS, 7);
             return weeks.known().size() >= 4 ? weeks : samples(counts, hour, 1, 28, 1);
         }
 
         private Samples samples(Counts counts, Hour hour, int first, int last, int step) {
-            var known = new ArrayList<Sample>();
-            var unknown = new ArrayList<Hour>();
-            var ignored = new ArrayList<Hour>();
+            var samples = new Samples(step == 7, new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
             for (int k = first; k <= last; k++) {
                 for (var past : hour.sameHour(k * step, zone)) {
                     long back = hour.number() - past.number();
-                    if (back <= 0 || name == RuleName.MEAN && back > numHours) {
-                        continue;
-                    }
+                    if (back <= 0 || name == RuleName.MEAN && back > numHours) continue;
                     var count = counts.at(past);
-                    if (!ignoredDays.isEmpty() && ignoredDays.contains(past.date(zone))) {
-                        ignored.add(past);
-                    } else if (count.isEmpty()) {
-                        unknown.add(past);
-                    } else {
-                        known.add(new Sample(past, count.getAsLong()));
-                    }
+                    if (!ignoredDays.isEmpty() && ignoredDays.contains(past.date(zone))) samples.ignored().add(past);
+                    else if (count.isEmpty()) samples.unknown().add(past);
+                    else samples.known().add(new Sample(past, count.getAsLong()));
                 }
             }
-            return new Samples(step == 7, known, unknown, ignored);
+            return samples;
         }
 
         /** What the hour usually holds; empty while there is too little history to say. */
         Optional<Usual> usual(Counts counts, Hour hour, Samples samples) {
             int n = samples.known().size();
             int least = name == RuleName.WEEKLY && !samples.weekly() ? 7 : 1;
-            if (n < Math.max(minSamples, least)) {
-                return Optional.empty();
-            }
-            if (name == RuleName.WEEKLY) {
-                return Optional.of(weekly(samples, level(counts, hour)));
-            }
-            double mean = samples.known().stream().mapToLong(Sample::count).sum() / (double) n;
+            if (n < Math.max(minSamples, least)) return Optional.empty();
+            double[] v = samples.known().stream().mapToDouble(Sample::count).toArray();
+            if (name == RuleName.WEEKLY) return Optional.of(weekly(v, samples.weekly(), counts, hour));
+            double mean = DoubleStream.of(v).sum() / n;
             return Optional.of(new Usual(mean, n, OptionalDouble.empty(), 1, Double.POSITIVE_INFINITY));
         }
 
-        // The weekly rule: same weekday and hour, distance in that hour's own usual spread. A(m) is the variance
-        // that hourly ticket counts of mean m have as a rule; it weighs as much as four samples.
+        /** The variance that hourly ticket counts of mean m have as a rule; it weighs as much as four samples. */
+        private static double usualVariance(double m) { return Math.max(m, 1) + 0.3 * m * 0.3 * m; }
 
-        private static final int WEEKS = 13;
-        private static final int WEEK = 168; // hours
-
-        private static double usualVariance(double m) {
-            return Math.max(m, 1) + 0.3 * m * 0.3 * m;
-        }
-
-        private static Usual weekly(Samples samples, double anyLevel) {
-            double[] v = samples.known().stream().mapToDouble(Sample::count).toArray();
-            double middle = median(v);
-            double cap = samples.weekly() ? middle + 3 * Math.sqrt(usualVariance(middle)) : Double.POSITIVE_INFINITY;
-            double level = samples.weekly() ? anyLevel : 1;
+        /** Same weekday and hour, distance in that hour's own usual spread; without enough weeks, the last 28 days. */
+        private static Usual weekly(double[] v, boolean weeks, Counts counts, Hour hour) {
             int n = v.length;
+            double middle = median(v);
+            double cap = weeks ? middle + 3 * Math.sqrt(usualVariance(middle)) : Double.POSITIVE_INFINITY;
+            double level = weeks ? level(counts, hour) : 1;
             double plain = DoubleStream.of(v).map(x -> Math.min(x, cap)).sum() / n;
-            double s2 = DoubleStream.of(v).map(x -> Math.min(x, cap) - plain).map(d -> d * d).sum() / (n - 1)
-                    * level * level;
+            double s2 = DoubleStream.of(v).map(x -> Math.min(x, cap) - plain).map(d -> d * d).sum() / (n - 1) * level * level;
             double m = plain * level;
             double variance = ((n - 1) * s2 + 4 * usualVariance(m)) / (n + 3);
             double spread = Math.sqrt(Math.max(Math.max(variance, m), 1) * (1 + 1.0 / n));
@@ -1939,23 +1603,15 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private static double median(double[] v) {
-            var sorted = v.clone();
-            Arrays.sort(sorted);
+            var sorted = DoubleStream.of(v).sorted().toArray();
             int middle = sorted.length / 2;
             return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
         }
 
         boolean passes(long count, Usual usual) {
-            if (name == RuleName.MEAN) {
-                return count > (1 + threshold) * usual.mean() && count >= minTickets;
-            }
+            if (name == RuleName.MEAN) return count > (1 + threshold) * usual.mean() && count >= minTickets;
             return usual.z(count).orElseThrow() >= deviations && count >= (1 + threshold) * usual.mean()
                     && count - usual.mean() >= minExtra && count >= minTickets;
-        }
-
-        /** mean: the count that a spike is over. weekly: the smallest count that passes every bar. */
-        private double limit(Usual usual) {
-            return name == RuleName.MEAN ? (1 + threshold) * usual.mean() : least(usual);
         }
 
         /** The smallest count that is a spike; the steps undo the rounding of the first guess. */
@@ -1964,12 +1620,8 @@ public final class SpikeNotifier implements Callable<Integer> {
             double bars = Math.max((1 + threshold) * usual.mean(), Math.max(minTickets, name == RuleName.MEAN ? 0
                     : Math.max(usual.mean() + deviations * spread, usual.mean() + minExtra)));
             long least = (long) Math.ceil(bars);
-            while (least > 0 && passes(least - 1, usual)) {
-                least--;
-            }
-            while (!passes(least, usual)) {
-                least++;
-            }
+            while (least > 0 && passes(least - 1, usual)) least--;
+            while (!passes(least, usual)) least++;
             return least;
         }
     }
@@ -1989,8 +1641,7 @@ public final class SpikeNotifier implements Callable<Integer> {
      */
     record Usual(double mean, int samples, OptionalDouble spread, double level, double cap) {
         OptionalDouble z(long count) {
-            return spread.isEmpty() ? OptionalDouble.empty()
-                    : OptionalDouble.of((count - mean) / spread.getAsDouble());
+            return spread.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of((count - mean) / spread.getAsDouble());
         }
 
         /** Percent over the mean; empty when the mean is 0. */
@@ -2021,13 +1672,11 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** One judged hour on stdout: as {@code name=value} words, or as JSON with the same names. */
     record ResultLine(Verdict verdict, Optional<String> alert, List<TagCount> tags) {
-        private static final Set<String> JSON_ONLY = Set.of("z", "spread", "tags");
-
-        private ObjectNode json() {
+        String text(boolean asJson) {
             var json = JSON.createObjectNode();
             var judged = verdict instanceof Judged j ? Optional.of(j) : Optional.<Judged>empty();
             var usual = judged.map(Judged::usual);
-            json.put("hour", verdict.hour().from().toString());
+            json.put("hour", asJson ? verdict.hour().from().toString() : verdict.hour().toString());
             json.put("count", verdict.count());
             json.put("mean", usual.map(Usual::mean).orElse(null));
             json.put("limit", judged.map(Judged::limit).orElse(null));
@@ -2035,125 +1684,97 @@ public final class SpikeNotifier implements Callable<Integer> {
             json.put("samples", verdict instanceof Learning l ? l.samples() : usual.get().samples());
             json.put("verdict", verdict.getClass().getSimpleName().toLowerCase(Locale.ROOT));
             alert.ifPresent(how -> json.put("alert", how));
-            usual.filter(u -> u.spread().isPresent()).ifPresent(u -> {
-                json.put("z", boxed(u.z(verdict.count())));
-                json.put("spread", boxed(u.spread()));
-            });
-            if (verdict instanceof Spike && alert.isPresent()) {
-                json.set("tags", JSON.valueToTree(tags));
+            if (!asJson) {
+                return json.properties().stream().map(field -> field.getKey() + "=" + (field.getValue().isNull() ? "-"
+                        : field.getValue().isDouble() ? decimal(field.getValue().asDouble()) : field.getValue().asText()))
+                        .collect(joining(" "));
             }
-            return json;
+            usual.filter(u -> u.spread().isPresent()).ifPresent(u -> json.put("z", boxed(u.z(verdict.count())))
+                    .put("spread", boxed(u.spread())));
+            if (verdict instanceof Spike && alert.isPresent()) json.set("tags", JSON.valueToTree(tags));
+            return json.toString();
         }
 
-        String asJson() {
-            return json().toString();
-        }
-
-        String asWords() {
-            var json = json().remove(JSON_ONLY).put("hour", verdict.hour().toString());
-            var words = new ArrayList<String>();
-            json.properties().forEach(field -> {
-                var value = field.getValue();
-                words.add(field.getKey() + "=" + (value.isNull() ? "-"
-                        : value.isDouble() ? decimal(value.asDouble()) : value.asText()));
-            });
-            return String.join(" ", words);
-        }
-
-        private static Double boxed(OptionalDouble value) {
-            return value.isPresent() ? value.getAsDouble() : null;
-        }
+        private static Double boxed(OptionalDouble value) { return value.isPresent() ? value.getAsDouble() : null; }
     }
 
-    static String decimal(double value) {
-        return String.format(Locale.ROOT, "%.1f", value);
-    }
+    static String decimal(double value) { return String.format(Locale.ROOT, "%.1f", value); }
 
     // ==== Tags: what are the tickets about ===============================================
 
     /** A tag, on how many tickets it is, and on how many in the same hour of the last weeks (null: not known). */
     record TagCount(String tag, long count, Double usual) {
-        boolean fresh() {
-            return usual != null && usual == 0;
-        }
-
         /** At least twice the usual, and by more than chance gives to so small a number. */
-        boolean risen() {
-            return usual != null && count >= 2 * usual && count - usual >= 3 * Math.sqrt(usual + 1);
-        }
+        boolean risen() { return usual != null && count >= 2 * usual && count - usual >= 3 * Math.sqrt(usual + 1); }
 
-        double excess() {
-            return usual == null ? 0 : count - usual;
+        double excess() { return usual == null ? 0 : count - usual; }
+    }
+
+    /** What is known of a spike's tickets, and of the same hour in the last weeks; the texts say why there is no more. */
+    record Tickets(Tally tally, Optional<String> trouble, List<Map<String, Long>> weeks, String noUsual) {
+        /** Every tag, the most frequent first, equals in order of first appearance. */
+        List<TagCount> ranked() {
+            return tally.ranked().map(tag -> new TagCount(tag.spelled, tag.tickets, weeks.isEmpty() ? null
+                    : weeks.stream().mapToLong(week -> week.getOrDefault(lower(tag.spelled), 0L)).average().orElseThrow()))
+                    .toList();
         }
     }
+
+    static String lower(String text) { return text.toLowerCase(Locale.ROOT); }
 
     /** Gathers tickets one by one; the same whatever their order. Tags are compared without case, shown as sent. */
     static final class Tally {
         private static final int SUBJECTS = 5;
 
+        /** Where a tag or ticket first appears. */
         private record Place(String created, long id, int position) implements Comparable<Place> {
             private static final Comparator<Place> ORDER = Comparator.comparing(Place::created)
                     .thenComparing(Place::id).thenComparing(Place::position);
 
             @Override
-            public int compareTo(Place other) {
-                return ORDER.compare(this, other);
-            }
+            public int compareTo(Place other) { return ORDER.compare(this, other); }
         }
 
-        private static final class Seen {
+        private static final class Tag {
             private long tickets;
             private Place first;
             private String spelled;
         }
 
-        private final Map<String, Seen> tags = new HashMap<>();
+        private final Map<String, Tag> tags = new HashMap<>();
         private final Map<Long, Integer> requesters = new HashMap<>();
         private final NavigableMap<Place, Ticket> earliest = new TreeMap<>();
         private final List<String> omitted;
         private long tickets;
         private long untagged;
 
-        Tally(List<String> omitted) {
-            this.omitted = omitted;
-        }
+        Tally(List<String> omitted) { this.omitted = omitted; }
 
         void add(Ticket ticket) {
             tickets++;
             untagged += ticket.tags().isEmpty() ? 1 : 0;
-            if (ticket.requester_id() != null) {
-                requesters.merge(ticket.requester_id(), 1, Integer::sum);
-            }
+            if (ticket.requester_id() != null) requesters.merge(ticket.requester_id(), 1, Integer::sum);
             earliest.put(new Place(ticket.created_at(), ticket.id(), 0), ticket);
-            if (earliest.size() > SUBJECTS) {
-                earliest.pollLastEntry();
-            }
-            var once = new HashSet<String>();
+            if (earliest.size() > SUBJECTS) earliest.pollLastEntry();
+            var once = new HashSet<>(omitted);
             for (int i = 0; i < ticket.tags().size(); i++) {
-                var tag = ticket.tags().get(i);
-                var name = tag.toLowerCase(Locale.ROOT);
-                if (once.add(name) && !omitted.contains(name)) {
-                    count(name, tag, new Place(ticket.created_at(), ticket.id(), i));
-                }
+                var spelled = ticket.tags().get(i);
+                if (once.add(lower(spelled))) count(spelled, new Place(ticket.created_at(), ticket.id(), i));
             }
         }
 
-        private void count(String name, String tag, Place place) {
-            var seen = tags.computeIfAbsent(name, n -> new Seen());
-            seen.tickets++;
-            if (seen.first == null || place.compareTo(seen.first) < 0) {
-                seen.first = place;
-                seen.spelled = tag;
+        private void count(String spelled, Place place) {
+            var tag = tags.computeIfAbsent(lower(spelled), name -> new Tag());
+            tag.tickets++;
+            if (tag.first == null || place.compareTo(tag.first) < 0) {
+                tag.first = place;
+                tag.spelled = spelled;
             }
         }
 
-        /** Every tag, the most frequent first, equals in order of first appearance. */
-        List<TagCount> ranked(Map<String, Double> usual) {
-            return tags.entrySet().stream()
-                    .sorted(Comparator.comparingLong((Map.Entry<String, Seen> e) -> -e.getValue().tickets)
-                            .thenComparing(e -> e.getValue().first))
-                    .map(e -> new TagCount(e.getValue().spelled, e.getValue().tickets,
-                            usual == null ? null : usual.getOrDefault(e.getKey(), 0.0))).toList();
+        private Stream<Tag> ranked() {
+            return tags.values().stream().sorted(Comparator.comparingLong((Tag tag) -> -tag.tickets)
+                    .thenComparing(tag -> tag.first));
         }
 
         /** Tickets by tag in lower case. */
@@ -2161,25 +1782,15 @@ public final class SpikeNotifier implements Callable<Integer> {
             return tags.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().tickets));
         }
 
-        long tickets() {
-            return tickets;
-        }
+        long tickets() { return tickets; }
 
-        long untagged() {
-            return untagged;
-        }
+        long untagged() { return untagged; }
 
-        int requesters() {
-            return requesters.size();
-        }
+        int requesters() { return requesters.size(); }
 
-        int largestRequester() {
-            return requesters.values().stream().mapToInt(Integer::intValue).max().orElse(0);
-        }
+        int largestRequester() { return requesters.values().stream().mapToInt(Integer::intValue).max().orElse(0); }
 
-        List<Ticket> sample() {
-            return List.copyOf(earliest.values());
-        }
+        List<Ticket> sample() { return List.copyOf(earliest.values()); }
     }
 
     // ==== Alert: what does the mail say ==================================================
@@ -2206,7 +1817,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         static final String USUAL_FROM = "Usual: the mean of the same hour in the last %d weeks.";
         static final String REQUESTERS = "%d requesters wrote them; the busiest wrote %d (%.0f %%).";
         static final String SAMPLES = "The first tickets";
-        static final String CHART = "The last 24 hours, # tickets, | usual";
+        static final String CHART = "The last 24 hours";
         static final String WHY_MEAN = "Why this mail: the rule \"mean\" calls more than %s tickets a spike: "
                 + "%.0f %% over the mean of the same hour of day in %d samples.";
         static final String WHY_WEEKLY = "Why this mail: the rule \"weekly\" calls %s tickets or more a spike: %.1f of "
@@ -2222,12 +1833,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** A finished notice. It can be made of a {@link Spike} or of the end of one, of nothing else. */
     record Alert(Hour hour, String kind, Hour thread, String subject, List<Block> blocks) {
 
-        /** What is known of the spike's tickets; {@code trouble} says why some could not be read. */
-        record Tickets(Tally tally, Optional<String> trouble, Optional<Map<String, Double>> usual, int weeks,
-                String noUsual) { }
-
-        static Alert about(Spike spike, Config config, Counts counts, Tickets tickets, Instant now) {
-            var episode = Episode.until(spike.hour(), counts, config.rule()).orElseThrow();
+        static Alert about(Spike spike, Episode episode, Config config, Counts counts, Tickets tickets, Instant now) {
             var blocks = new ArrayList<Block>();
             headline(blocks, spike, config.rule(), counts, episode, now);
             tags(blocks, spike, config, tickets);
@@ -2235,36 +1841,39 @@ public final class SpikeNotifier implements Callable<Integer> {
             blocks.add(samples(tickets.tally(), config.zendesk()));
             blocks.add(new Text(why(spike, config.rule())));
             blocks.add(new Text(Words.ALL.formatted(agentSearch(config.zendesk(), spike.hour(), ""))));
-            return new Alert(spike.hour(), "spike", episode.start(), subject(episode, config, counts), blocks);
+            return new Alert(spike.hour(), "spike", episode.start(), subject(episode, config), blocks);
         }
 
         static Alert allClear(Calm calm, Episode episode, Config config, Counts counts) {
             var zone = config.rule().zone();
-            var blocks = List.<Block>of(
+            return new Alert(calm.hour(), "clear", episode.start(), subject(episode, config), List.of(
                     new Title(Words.OVER.formatted(calm.count(), span(calm.hour(), zone), decimal(calm.usual().mean()))),
                     new Text(Words.SUMMARY.formatted(episode.hours(), time(episode.start(), zone), episode.peak().count(),
                             time(episode.peak().hour(), zone), episode.excess())),
-                    chart(calm.hour(), config.rule(), counts));
-            return new Alert(calm.hour(), "clear", episode.start(), subject(episode, config, counts), blocks);
+                    chart(calm.hour(), config.rule(), counts)));
         }
 
+        String name() { return hour.name() + "-" + kind; }
+
         /** The same for all mails of an episode, since Gmail threads by subject. */
-        private static String subject(Episode episode, Config config, Counts counts) {
+        private static String subject(Episode episode, Config config) {
             var first = episode.first();
-            var percent = first.usual().percent(first.count());
-            return Words.SUBJECT.formatted(config.mail().subject(), first.count(), time(first.hour(), config.rule().zone()),
-                    percent.isEmpty() ? Words.NONE_USUAL : Words.PERCENT_MORE.formatted(percent.getAsDouble()));
+            return Words.SUBJECT.formatted(config.mail().subject(), first.count(),
+                    time(first.hour(), config.rule().zone()), more(first));
+        }
+
+        private static String more(Spike spike) {
+            var percent = spike.usual().percent(spike.count());
+            return percent.isEmpty() ? Words.NONE_USUAL : Words.PERCENT_MORE.formatted(percent.getAsDouble());
         }
 
         private static void headline(List<Block> blocks, Spike spike, Rule rule, Counts counts, Episode episode,
                 Instant now) {
-            var percent = spike.usual().percent(spike.count());
             var samples = rule.samples(counts, spike.hour()).known();
             long asMany = samples.stream().filter(sample -> sample.count() >= spike.count()).count();
             blocks.add(new Title(Words.HEADLINE.formatted(spike.count(), span(spike.hour(), rule.zone()))));
-            blocks.add(new Text(Words.USUAL.formatted(decimal(spike.usual().mean()), percent.isEmpty()
-                    ? "a spike " + Words.NONE_USUAL : Words.PERCENT_MORE.formatted(percent.getAsDouble()),
-                    asMany == 0 ? Words.NEVER.formatted(samples.size()) : Words.RARELY.formatted(asMany, samples.size()))));
+            blocks.add(new Text(Words.USUAL.formatted(decimal(spike.usual().mean()), more(spike), asMany == 0
+                    ? Words.NEVER.formatted(samples.size()) : Words.RARELY.formatted(asMany, samples.size()))));
             if (episode.hours() > 1) {
                 blocks.add(new Text(Words.GOES_ON.formatted(episode.hours(), time(episode.start(), rule.zone()))));
             }
@@ -2275,20 +1884,16 @@ public final class SpikeNotifier implements Callable<Integer> {
 
         private static void tags(List<Block> blocks, Spike spike, Config config, Tickets tickets) {
             var tally = tickets.tally();
-            var ranked = tally.ranked(tickets.usual().orElse(null));
-            var top = ranked.stream().limit(config.tags().top()).toList();
+            var ranked = tickets.ranked();
+            var top = ranked.stream().limit(config.numTags()).toList();
             var risen = ranked.stream().filter(TagCount::risen)
-                    .sorted(Comparator.comparingDouble(TagCount::excess).reversed()).limit(config.tags().top()).toList();
+                    .sorted(Comparator.comparingDouble(TagCount::excess).reversed()).limit(config.numTags()).toList();
             blocks.add(table(Words.TAGS, top, spike.hour(), config.zendesk()));
-            if (!risen.isEmpty() && !top.containsAll(risen)) {
-                blocks.add(table(Words.RISEN, risen, spike.hour(), config.zendesk()));
-            }
-            blocks.add(new Text(tickets.trouble().isEmpty()
-                    ? Words.RANKED_ALL.formatted(tally.tickets(), tally.untagged())
-                    : Words.RANKED_SOME.formatted(tally.tickets(), spike.count(), tickets.trouble().get(),
-                            tally.untagged())));
-            blocks.add(new Text(tickets.usual().isPresent() ? Words.USUAL_FROM.formatted(tickets.weeks())
-                    : Words.NO_USUAL.formatted(tickets.noUsual())));
+            if (!top.containsAll(risen)) blocks.add(table(Words.RISEN, risen, spike.hour(), config.zendesk()));
+            blocks.add(new Text(tickets.trouble().map(why -> Words.RANKED_SOME.formatted(tally.tickets(), spike.count(),
+                    why, tally.untagged())).orElse(Words.RANKED_ALL.formatted(tally.tickets(), tally.untagged()))));
+            blocks.add(new Text(tickets.weeks().isEmpty() ? Words.NO_USUAL.formatted(tickets.noUsual())
+                    : Words.USUAL_FROM.formatted(tickets.weeks().size())));
             if (tally.requesters() > 0) {
                 blocks.add(new Text(Words.REQUESTERS.formatted(tally.requesters(), tally.largestRequester(),
                         tally.largestRequester() * 100.0 / tally.tickets())));
@@ -2296,17 +1901,16 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private static Table table(String title, List<TagCount> tags, Hour hour, Account account) {
-            return new Table(title, List.of("tag", "tickets", "usual", ""), tags.stream().map(tag -> List.of(
-                    new Cell(tag.tag(), agentSearch(account, hour, " tags:\"" + tag.tag().replace("\"", "") + "\"")),
-                    new Cell(Long.toString(tag.count()), ""),
-                    new Cell(tag.usual() == null ? "?" : decimal(tag.usual()), ""),
-                    new Cell(tag.fresh() && tag.risen() ? "NEW" : tag.risen() ? "risen" : "", ""))).toList());
+            return new Table(title, List.of("tickets", "usual", ""), tags.stream().map(tag -> List.of(
+                    Cell.link(tag.tag(), agentSearch(account, hour, " tags:\"" + tag.tag().replace("\"", "") + "\"")),
+                    Cell.right(Long.toString(tag.count())), Cell.right(tag.usual() == null ? "?" : decimal(tag.usual())),
+                    Cell.right(!tag.risen() ? "" : tag.usual() == 0 ? "NEW" : "risen"))).toList());
         }
 
         private static Table samples(Tally tally, Account account) {
-            return new Table(Words.SAMPLES, List.of("ticket", "subject"), tally.sample().stream().map(ticket -> List.of(
-                    new Cell("#" + ticket.id(), "https://%s/agent/tickets/%d".formatted(account.host(), ticket.id())),
-                    new Cell(Objects.requireNonNullElse(ticket.subject(), "(no subject)"), ""))).toList());
+            return new Table(Words.SAMPLES, List.of(""), tally.sample().stream().map(ticket -> List.of(
+                    Cell.link("#" + ticket.id(), "https://%s/agent/tickets/%d".formatted(account.host(), ticket.id())),
+                    Cell.of(Objects.requireNonNullElse(ticket.subject(), "(no subject)")))).toList());
         }
 
         private static String why(Spike spike, Rule rule) {
@@ -2318,10 +1922,19 @@ public final class SpikeNotifier implements Callable<Integer> {
                             decimal(usual.z(spike.count()).orElseThrow()));
         }
 
-        static Chart chart(Hour last, Rule rule, Counts counts) {
-            return new Chart(Words.CHART, LongStream.rangeClosed(-23, 0).mapToObj(last::plus).map(hour -> new Bar(
-                    time(hour, rule.zone()), counts.at(hour),
-                    rule.usual(counts, hour, rule.samples(counts, hour)))).toList());
+        /** A row an hour: its count and a bar, the usual marked in it. */
+        static Table chart(Hour last, Rule rule, Counts counts) {
+            var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
+            var usual = hours.stream().map(hour -> rule.usual(counts, hour, rule.samples(counts, hour)).map(Usual::mean)
+                    .orElse(0.0)).toList();
+            double most = 1e-9 + Stream.concat(usual.stream(), hours.stream().map(hour -> (double) counts.at(hour).orElse(0)))
+                    .max(Comparator.naturalOrder()).orElseThrow();
+            return new Table(Words.CHART, List.of("tickets", "# tickets, | usual"), IntStream.range(0, 24).mapToObj(i -> {
+                var count = counts.at(hours.get(i));
+                return List.of(Cell.of(time(hours.get(i), rule.zone())),
+                        Cell.right(count.isEmpty() ? "?" : Long.toString(count.getAsLong())),
+                        Cell.bar(count.orElse(0) / most, usual.get(i) / most));
+            }).toList());
         }
 
         /** Zendesk's own search for the tickets of the hour, in the agents' pages. */
@@ -2330,24 +1943,21 @@ public final class SpikeNotifier implements Callable<Integer> {
                     ("created>=%s created<%s%s %s").formatted(hour.from(), hour.to(), more, account.query()).strip()));
         }
 
-        private static final DateTimeFormatter DAY_TIME = DateTimeFormatter.ofPattern("EEE d MMM HH:mm", Locale.ENGLISH);
-        private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("HH:mm", Locale.ENGLISH);
-
-        static String time(Hour hour, ZoneId zone) {
-            return DAY_TIME.format(hour.from().atZone(zone));
+        static String at(Instant time, ZoneId zone, String pattern) {
+            return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time.atZone(zone));
         }
+
+        static String time(Hour hour, ZoneId zone) { return at(hour.from(), zone, "EEE d MMM HH:mm"); }
 
         /** The hour on the local clock, and in UTC where that is another. */
         static String span(Hour hour, ZoneId zone) {
-            var utc = "%s-%s UTC".formatted(time(hour, ZoneOffset.UTC), TIME.format(hour.to().atZone(ZoneOffset.UTC)));
+            var utc = "%s-%s UTC".formatted(time(hour, ZoneOffset.UTC), at(hour.to(), ZoneOffset.UTC, "HH:mm"));
             boolean same = zone.getRules().getOffset(hour.from()).equals(ZoneOffset.UTC);
-            return same ? utc : "%s-%s %s (%s)".formatted(time(hour, zone), TIME.format(hour.to().atZone(zone)),
-                    zone.getId(), utc);
+            return same ? utc : "%s-%s %s (%s)".formatted(time(hour, zone), at(hour.to(), zone, "HH:mm"), zone.getId(), utc);
         }
 
         String text() {
-            return blocks.stream().map(Block::text).filter(text -> !text.isEmpty())
-                    .collect(Collectors.joining("\n")).stripTrailing() + "\n";
+            return blocks.stream().map(Block::text).filter(text -> !text.isEmpty()).collect(joining("\n")).stripTrailing() + "\n";
         }
 
         String html() {
@@ -2359,7 +1969,7 @@ public final class SpikeNotifier implements Callable<Integer> {
                     <div style="max-width:600px;margin:0 auto">
                     %s
                     </div></body></html>
-                    """.formatted(escape(subject), blocks.stream().map(Block::html).collect(Collectors.joining("\n")));
+                    """.formatted(escape(subject), blocks.stream().map(Block::html).collect(joining("\n")));
         }
     }
 
@@ -2367,173 +1977,101 @@ public final class SpikeNotifier implements Callable<Integer> {
     record Episode(Spike first, Spike peak, int hours, double excess) {
         private static final int MOST = 24 * 14; // hours; what goes on longer has become the usual
 
-        Hour start() {
-            return first.hour();
-        }
+        Hour start() { return first.hour(); }
 
         /** The spike hours without a gap up to and with {@code last}, from the counts alone. */
         static Optional<Episode> until(Hour last, Counts counts, Rule rule) {
             Episode episode = null;
             for (var hour = last; hour.number() > last.number() - MOST; hour = hour.plus(-1)) {
                 var count = counts.at(hour);
-                if (count.isEmpty() || !(rule.judge(counts, hour, count.getAsLong()) instanceof Spike spike)) {
-                    break;
-                }
-                episode = episode == null ? of(spike) : new Episode(spike, episode.and(spike).peak,
-                        episode.hours + 1, episode.excess + over(spike));
+                if (count.isEmpty() || !(rule.judge(counts, hour, count.getAsLong()) instanceof Spike spike)) break;
+                episode = episode == null ? of(spike) : of(spike).and(episode);
             }
             return Optional.ofNullable(episode);
         }
 
-        static Episode of(Spike spike) {
-            return new Episode(spike, spike, 1, over(spike));
-        }
+        static Episode of(Spike spike) { return new Episode(spike, spike, 1, spike.count() - spike.usual().mean()); }
 
-        /** Longer by the next hour. */
-        Episode and(Spike next) {
-            return new Episode(first, next.count() > peak.count() ? next : peak, hours + 1, excess + over(next));
-        }
-
-        private static double over(Spike spike) {
-            return spike.count() - spike.usual().mean();
+        /** Longer by the episode that follows. */
+        Episode and(Episode next) {
+            return new Episode(first, next.peak.count() > peak.count() ? next.peak : peak, hours + next.hours,
+                    excess + next.excess);
         }
     }
 
     /** A part of the mail, as plain text and as HTML that Gmail and Outlook show: tables and inline styles only. */
-    sealed interface Block permits Title, Text, Table, Chart {
+    sealed interface Block permits Title, Text, Table {
         String text();
 
         String html();
     }
 
     record Title(String words) implements Block {
-        @Override
-        public String text() {
-            return clean(words) + "\n";
-        }
+        @Override public String text() { return clean(words) + "\n"; }
 
-        @Override
-        public String html() {
+        @Override public String html() {
             return "<h2 style=\"font-size:19px;margin:0 0 12px\">%s</h2>".formatted(escape(words));
         }
     }
 
     record Text(String words) implements Block {
-        private static final Pattern LINK = Pattern.compile("https://\\S+");
+        @Override public String text() { return clean(words) + "\n"; }
 
-        @Override
-        public String text() {
-            return clean(words) + "\n";
-        }
-
-        @Override
-        public String html() {
-            return "<p style=\"margin:0 0 12px;overflow-wrap:anywhere\">%s</p>".formatted(LINK.matcher(escape(words))
-                    .replaceAll("<a href=\"$0\">open in Zendesk</a>"));
+        @Override public String html() {
+            return "<p style=\"margin:0 0 12px;overflow-wrap:anywhere\">%s</p>".formatted(escape(words)
+                    .replaceAll("https://\\S+", "<a href=\"$0\">open in Zendesk</a>"));
         }
     }
 
-    record Cell(String words, String link) { }
+    /** Both forms of a cell; {@code style} is that of its {@code td}. */
+    record Cell(String text, String html, String style) {
+        private static final int WIDTH = 30; // characters of a bar
 
+        static Cell of(String words) { return new Cell(clean(words), escape(words), "overflow-wrap:anywhere"); }
+
+        static Cell right(String words) { return new Cell("%7s".formatted(words), escape(words), "text-align:right"); }
+
+        static Cell link(String words, String url) {
+            var cell = of(words);
+            return new Cell(cell.text, "<a href=\"%s\">%s</a>".formatted(escape(url), cell.html), cell.style);
+        }
+
+        /** Blue up to the usual, red above it, grey what is short of it; {@code all} and {@code usual} within [0, 1]. */
+        static Cell bar(double all, double usual) {
+            var text = new StringBuilder("#".repeat((int) Math.round(all * WIDTH)));
+            int mark = (int) Math.round(usual * WIDTH);
+            text.append(" ".repeat(Math.max(0, mark + 1 - text.length()))).setCharAt(mark, '|');
+            return new Cell(text.toString(), "<table cellpadding=\"0\" cellspacing=\"0\" style=\"width:100%%\"><tr>%s%s%s%s</tr></table>"
+                    .formatted(piece(Math.min(all, usual), "background:#4477aa"), piece(all - usual, "background:#cc3311"),
+                            piece(usual - all, "background:#bbbbbb"), piece(1 - Math.max(all, usual), "")), "width:60%");
+        }
+
+        private static String piece(double part, String style) {
+            return part < 0.001 ? "" : "<td style=\"width:%.1f%%;height:12px;line-height:12px;%s\">&nbsp;</td>"
+                    .formatted(part * 100, style);
+        }
+    }
+
+    /** {@code heads} stand over the second column and on; the title over the first. */
     record Table(String title, List<String> heads, List<List<Cell>> rows) implements Block {
-        @Override
-        public String text() {
-            if (rows.isEmpty()) {
-                return "";
-            }
-            int width = rows.stream().mapToInt(row -> clean(row.get(0).words()).length()).max().orElse(0);
-            boolean numbers = heads.size() > 2;
-            var lines = new StringBuilder(title).append(numbers ? " (tickets, usual)\n" : "\n");
-            for (var row : rows) {
-                var line = new StringBuilder("  ").append(pad(clean(row.get(0).words()), width));
-                row.subList(1, row.size()).forEach(cell -> line.append("  ").append(numbers
-                        ? "%7s".formatted(clean(cell.words())) : clean(cell.words())));
-                lines.append(line.toString().stripTrailing()).append('\n');
-            }
-            return lines.toString();
+        @Override public String text() {
+            if (rows.isEmpty()) return "";
+            int width = rows.stream().mapToInt(row -> row.get(0).text().length()).max().orElseThrow();
+            var head = heads.stream().filter(h -> !h.isEmpty()).collect(joining(", ", " (", ")")).replace(" ()", "");
+            return rows.stream().map(row -> ("  %-" + width + "s  %s").formatted(row.get(0).text(), row.stream().skip(1)
+                    .map(Cell::text).collect(joining("  "))).stripTrailing()).collect(joining("\n", title + head + "\n", "\n"));
         }
 
-        private static String pad(String text, int width) {
-            return text + " ".repeat(width - text.length());
-        }
-
-        @Override
-        public String html() {
-            if (rows.isEmpty()) {
-                return "";
-            }
+        @Override public String html() {
+            if (rows.isEmpty()) return "";
             return """
-                    <table cellpadding="4" cellspacing="0" style="border-collapse:collapse;width:100%%;margin:0 0 12px">
+                    <table cellpadding="3" cellspacing="0" style="border-collapse:collapse;width:100%%;margin:0 0 12px">
                     <tr>%s</tr>
-                    %s</table>""".formatted(heads.stream().map(head -> "<th align=\"left\" style=\"border-bottom:1px "
-                            + "solid #888\">" + escape(head.equals(heads.get(0)) ? title : head) + "</th>")
-                            .collect(Collectors.joining()),
-                    rows.stream().map(row -> "<tr>" + row.stream().map(Table::cell).collect(Collectors.joining())
-                            + "</tr>\n").collect(Collectors.joining()));
-        }
-
-        private static String cell(Cell cell) {
-            var words = escape(cell.words());
-            return "<td style=\"border-bottom:1px solid #8884;overflow-wrap:anywhere\">%s</td>".formatted(
-                    cell.link().isEmpty() ? words : "<a href=\"%s\">%s</a>".formatted(escape(cell.link()), words));
-        }
-    }
-
-    record Bar(String label, OptionalLong count, Optional<Usual> usual) { }
-
-    record Chart(String title, List<Bar> bars) implements Block {
-        private static final int WIDTH = 30; // characters
-
-        private double most() {
-            return bars.stream().mapToDouble(bar -> Math.max(bar.count().orElse(0),
-                    bar.usual().map(Usual::mean).orElse(0.0))).max().orElse(0) + 1e-9;
-        }
-
-        @Override
-        public String text() {
-            var lines = new StringBuilder(title).append('\n');
-            for (var bar : bars) {
-                var picture = new StringBuilder("#".repeat(place(bar.count().orElse(0))));
-                bar.usual().ifPresent(usual -> {
-                    int at = Math.min(WIDTH, place(usual.mean()));
-                    picture.append(" ".repeat(Math.max(0, at + 1 - picture.length()))).setCharAt(at, '|');
-                });
-                lines.append("  %-16s %6s  %s".formatted(bar.label(), bar.count().isEmpty() ? "?"
-                        : Long.toString(bar.count().getAsLong()), picture).stripTrailing()).append('\n');
-            }
-            return lines.toString();
-        }
-
-        private int place(double tickets) {
-            return (int) Math.round(tickets / most() * WIDTH);
-        }
-
-        @Override
-        public String html() {
-            return "<p style=\"margin:0 0 4px\"><b>%s</b></p>%s".formatted(escape(Words.CHART.replace(", # ", ": ")
-                    .replace(", | ", " and ")), bars.stream().map(this::row).collect(Collectors.joining("\n",
-                    "<table cellpadding=\"0\" cellspacing=\"1\" style=\"width:100%;font-size:12px;margin:0 0 12px\">\n",
-                    "</table>")));
-        }
-
-        private String row(Bar bar) {
-            long count = bar.count().orElse(0);
-            double usual = bar.usual().map(Usual::mean).orElse(0.0);
-            double all = Math.min(count, usual);
-            double over = Math.max(0, count - usual);
-            double under = Math.max(0, usual - count);
-            return ("<tr><td style=\"white-space:nowrap;width:100px\">%s</td><td align=\"right\" style=\"width:44px;"
-                    + "padding-right:6px\">%s</td><td><table cellpadding=\"0\" cellspacing=\"0\" style=\"width:100%%\">"
-                    + "<tr>%s%s%s%s</tr></table></td></tr>").formatted(escape(bar.label()),
-                    bar.count().isEmpty() ? "?" : count, piece(all, "#4477aa"), piece(over, "#cc3311"),
-                    piece(under, "#bbbbbb"), piece(most() - Math.max(count, usual), ""));
-        }
-
-        /** Blue up to the usual, red above it, grey what is short of it. */
-        private String piece(double tickets, String colour) {
-            double percent = tickets / most() * 100;
-            return percent < 0.1 ? "" : "<td style=\"width:%.1f%%;height:12px;line-height:12px;%s\">&nbsp;</td>"
-                    .formatted(percent, colour.isEmpty() ? "" : "background:" + colour);
+                    %s</table>""".formatted(Stream.concat(Stream.of(title), heads.stream()).map(head -> """
+                    <th align="left" style="border-bottom:1px solid #888">%s</th>""".formatted(escape(head))).collect(joining()),
+                    rows.stream().map(row -> row.stream().map(cell -> """
+                    <td style="border-bottom:1px solid #8884;%s">%s</td>""".formatted(cell.style(), cell.html()))
+                            .collect(joining("", "<tr>", "</tr>\n"))).collect(joining()));
         }
     }
 
@@ -2543,8 +2081,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     static String escape(String text) {
-        return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-                .replace("\"", "&quot;").replace("'", "&#39;");
+        return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;")
+                .replace("'", "&#39;");
     }
 
     // ==== Outbox: did the notice go out, once =============================================
@@ -2561,8 +2099,8 @@ public final class SpikeNotifier implements Callable<Integer> {
         private final Config config;
         private final World world;
         private final Console console;
-        private final Map<String, Carrier> carriers;
-        private final Set<String> down = new HashSet<>();
+        private final Map<String, Carrier> carriers = new HashMap<>();
+        private final Set<Carrier> down = new HashSet<>();
         private Exit worst = Exit.OK;
 
         /** Sends one stored notice; throws Fault when it was not accepted. */
@@ -2576,17 +2114,17 @@ public final class SpikeNotifier implements Callable<Integer> {
             this.config = config;
             this.world = world;
             this.console = console;
-            this.carriers = config.webhook().isEmpty() ? Map.of("eml", mail)
-                    : Map.of("eml", mail, "json", new Webhook(config.webhook().get(), world, console));
+            carriers.put("eml", mail);
+            config.webhook().ifPresent(url -> carriers.put("json", new Webhook(url, world, console)));
         }
 
         /** How the run ends: OK, or the code of the worst delivery. */
-        Exit exit() {
-            return worst;
-        }
+        Exit exit() { return worst; }
+
+        List<Path> waiting() { return files(waiting, ".*\\.(eml|json)"); }
 
         void sendWaiting() {
-            for (var file : files(waiting, ".*\\.(eml|json)")) {
+            for (var file : waiting()) {
                 console.note("%s: waits in the outbox, trying again".formatted(file.getFileName()));
                 send(file);
             }
@@ -2600,54 +2138,40 @@ public final class SpikeNotifier implements Callable<Integer> {
 
         /** @return {@code sent}, {@code queued} or {@code already-sent} */
         String deliver(Alert alert) {
-            var name = alert.hour().name() + "-" + alert.kind();
-            var how = deliver(name + ".eml", Mailer.message(alert, config, world.clock()));
-            if (config.webhook().isPresent()) {
-                deliver(name + ".json", Webhook.payload(alert));
-            }
-            return how;
+            var webhook = waiting.resolve(alert.name() + ".json"); // stored before either goes out, so a kill loses none
+            if (config.webhook().isPresent()) store(webhook, Webhook.payload(alert));
+            var mail = waiting.resolve(alert.name() + ".eml");
+            boolean isNew = store(mail, Mailer.message(alert, config, world.clock()));
+            if (Files.exists(webhook)) send(webhook);
+            return !isNew ? "already-sent" : send(mail) ? "sent" : "queued";
         }
 
-        private String deliver(String name, byte[] content) {
-            if (Files.exists(sent.resolve(name), LinkOption.NOFOLLOW_LINKS)) {
-                checkOwner(sent.resolve(name), content);
-                return "already-sent";
-            }
-            var file = waiting.resolve(name);
-            if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-                Disk.write(file, content);
-            }
-            return send(file) ? "sent" : "queued";
-        }
-
-        /** Two accounts that share one folder must not take each other's mails for their own. */
-        private static void checkOwner(Path file, byte[] content) {
+        /** False when the notice went out already. Two accounts in one folder must not take each other's mails for own. */
+        private boolean store(Path file, String content) {
+            var gone = sent.resolve(file.getFileName());
             try {
-                if (!Mailer.id(Files.readString(file)).equals(Mailer.id(new String(content, UTF_8)))) {
+                if (Files.exists(gone) && !Mailer.id(Files.readString(gone)).equals(Mailer.id(content))) {
                     throw new Fault(Exit.CONFIG, "%s: was sent for another account (expected a folder of its own for "
-                            + "each account's auth.ini)".formatted(file));
+                            .formatted(gone) + "each account's auth.ini)");
                 }
             } catch (IOException e) {
-                throw Disk.unwritable(file, e);
+                throw Disk.unwritable(gone, e);
             }
+            if (!Files.exists(gone) && !Files.exists(file, LinkOption.NOFOLLOW_LINKS)) Disk.write(file, content);
+            return !Files.exists(gone);
         }
 
         private boolean send(Path file) {
-            var ending = file.toString().replaceAll(".*\\.", "");
-            var carrier = carriers.get(ending);
-            if (carrier == null || down.contains(ending)) {
-                return false;
-            }
+            var carrier = carriers.get(file.toString().replaceAll(".*\\.", ""));
+            if (carrier == null || down.contains(carrier)) return false;
             try {
                 carrier.send(file);
                 Disk.move(file, sent.resolve(file.getFileName()));
                 return true;
             } catch (Fault e) {
-                console.warn(e.getMessage() + "; " + file.getFileName() + " waits in the outbox");
+                console.warn("%s; %s waits in the outbox".formatted(e.getMessage(), file.getFileName()));
                 worst = worst == Exit.REFUSED ? worst : e.exit;
-                if (!(e.getCause() instanceof SendFailedException)) {
-                    down.add(ending); // a server that is down is not asked again in this run
-                }
+                if (!(e.getCause() instanceof SendFailedException)) down.add(carrier); // asked no more in this run
                 return false;
             } catch (IOException e) {
                 throw Disk.unwritable(file, e);
@@ -2657,63 +2181,42 @@ public final class SpikeNotifier implements Callable<Integer> {
         void prune() {
             var oldest = Hour.of(world.clock().instant().minus(KEPT)).name();
             for (var file : files(sent, "\\d{4}-\\d{2}-\\d{2}T\\d{2}-.*")) {
-                if (file.getFileName().toString().compareTo(oldest) < 0) {
-                    try {
-                        Files.delete(file);
-                    } catch (IOException e) {
-                        throw Disk.unwritable(file, e);
-                    }
+                try {
+                    if (file.getFileName().toString().compareTo(oldest) < 0) Files.delete(file);
+                } catch (IOException e) {
+                    throw Disk.unwritable(file, e);
                 }
             }
         }
 
         private static List<Path> files(Path folder, String name) {
-            if (!Files.isDirectory(folder)) {
-                return List.of();
-            }
+            if (!Files.isDirectory(folder)) return List.of();
             try (var files = Files.list(folder)) {
                 return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList();
             } catch (IOException e) {
                 throw Disk.unwritable(folder, e);
             }
         }
-
-        int waiting() {
-            return files(waiting, ".*\\.(eml|json)").size();
-        }
     }
 
     /** The mail as a message, and its way to the SMTP server. */
-    static final class Mailer implements Outbox.Carrier {
+    record Mailer(Mail mail, World world, Console console) implements Outbox.Carrier {
         private static final Pattern ID = Pattern.compile("(?im)^Message-ID:\\s*(\\S+)");
         private static final int SILENCE = 30_000; // milliseconds without a byte
         private static final Duration MOST = Duration.ofMinutes(3);
 
-        private final Mail mail;
-        private final Console console;
-        private final Http http;
-
-        Mailer(Mail mail, World world, Console console) {
-            this.mail = mail;
-            this.console = console;
-            this.http = new Http(world, console);
-        }
-
-        /** The bytes of the whole message, as stored and sent. */
-        static byte[] message(Alert alert, Config config, Clock clock) {
+        /** The whole message in ASCII, as stored and sent. */
+        static String message(Alert alert, Config config, Clock clock) {
             var id = id(alert.hour(), alert.kind(), config.zendesk());
             var message = new MimeMessage(Session.getInstance(new Properties())) {
-                @Override
-                protected void updateMessageID() throws MessagingException {
+                @Override protected void updateMessageID() throws MessagingException {
                     setHeader("Message-ID", id); // else made anew from clock and random numbers
                 }
             };
             boolean first = alert.hour().equals(alert.thread());
             try {
                 message.setFrom(new InternetAddress(config.mail().sender()));
-                for (var recipient : config.mail().recipients()) {
-                    message.addRecipient(Message.RecipientType.TO, new InternetAddress(recipient));
-                }
+                message.setRecipients(Message.RecipientType.TO, String.join(",", config.mail().recipients()));
                 message.setSubject((first ? "" : "Re: ") + clean(alert.subject()), "UTF-8");
                 message.setSentDate(Date.from(clock.instant()));
                 message.setHeader("Auto-Submitted", "auto-generated"); // RFC 3834: no out-of-office answers
@@ -2722,22 +2225,18 @@ public final class SpikeNotifier implements Callable<Integer> {
                     message.setHeader("In-Reply-To", thread);
                     message.setHeader("References", thread);
                 }
-                message.setContent(alternatives(alert));
+                var text = new MimeBodyPart();
+                text.setText(alert.text(), "UTF-8");
+                var html = new MimeBodyPart();
+                html.setText(alert.html(), "UTF-8", "html");
+                message.setContent(new MimeMultipart("alternative", text, html));
                 message.saveChanges();
                 var bytes = new ByteArrayOutputStream();
                 message.writeTo(bytes);
-                return bytes.toByteArray();
+                return bytes.toString(UTF_8);
             } catch (MessagingException | IOException e) {
                 throw new IllegalStateException(e);
             }
-        }
-
-        private static Multipart alternatives(Alert alert) throws MessagingException {
-            var text = new MimeBodyPart();
-            text.setText(alert.text(), "UTF-8");
-            var html = new MimeBodyPart();
-            html.setText(alert.html(), "UTF-8", "html");
-            return new MimeMultipart("alternative", text, html);
         }
 
         /** Made of account, hour and kind alone, so that a mail sent twice around a crash is known as the same. */
@@ -2751,27 +2250,21 @@ public final class SpikeNotifier implements Callable<Integer> {
             return id.find() ? id.group(1) : "";
         }
 
-        /** @throws Fault REFUSED for the sign-in, TRY_LATER for anything else that a later run may mend */
-        @Override
-        public void send(Path file) throws IOException {
-            try (var in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)) {
-                var message = new MimeMessage(session(), in);
-                signedIn(transport -> transport.sendMessage(message, message.getAllRecipients()));
-            } catch (MessagingException e) {
-                throw new IOException(e);
-            }
+        @Override public void send(Path file) throws IOException {
+            var bytes = Files.readAllBytes(file);
+            signedIn(transport -> {
+                var message = new MimeMessage(session(), new ByteArrayInputStream(bytes));
+                transport.sendMessage(message, message.getAllRecipients());
+            });
         }
 
-        void checkSignIn() {
-            signedIn(transport -> { });
-        }
-
-        private interface Talk {
+        interface Talk {
             void with(Transport transport) throws MessagingException;
         }
 
-        private void signedIn(Talk talk) {
-            var password = mail.oauth().map(door -> http.token(door.url(), door.client(), door.scope(),
+        /** @throws Fault REFUSED for the sign-in, TRY_LATER for anything else that a later run may mend */
+        void signedIn(Talk talk) {
+            var password = mail.oauth().map(door -> new Http(world, console).token(door.url(), door.client(), door.scope(),
                     Exit.TRY_LATER, "[email]").access_token()).or(mail::password).orElse(null);
             try {
                 Deadline.within(MOST, () -> {
@@ -2781,72 +2274,53 @@ public final class SpikeNotifier implements Callable<Integer> {
                     }
                     return null;
                 });
-            } catch (IOException e) {
-                throw new Fault(Exit.TRY_LATER, "%s: %s".formatted(server(), e.getMessage()), e);
-            } catch (IllegalStateException e) {
-                fault(e.getCause());
-            }
-        }
-
-        /** Returns when the mail reached at least one recipient. */
-        private void fault(Throwable cause) {
-            var reason = Http.oneLine(Stream.iterate(cause, Objects::nonNull, Throwable::getCause).limit(4)
-                    .map(Throwable::getMessage).filter(Objects::nonNull).distinct().collect(Collectors.joining(": ")));
-            if (cause instanceof AuthenticationFailedException) {
+            } catch (AuthenticationFailedException e) {
                 throw new Fault(Exit.REFUSED, "[email] %s refuses the sign-in of %s: %s (check Username and Password; "
-                        .formatted(server(), mail.username(), reason) + "Gmail wants an app password)", cause);
+                        .formatted(server(), mail.username(), reason(e)) + "Gmail wants an app password)", e);
+            } catch (MessagingException | IOException e) {
+                boolean some = e instanceof SendFailedException s && s.getValidSentAddresses() != null
+                        && s.getValidSentAddresses().length > 0;
+                if (!some) throw new Fault(Exit.TRY_LATER, "[email] %s: %s".formatted(server(), reason(e)), e);
+                console.warn("[email] Recipient: %s refuses some of them: %s".formatted(server(), reason(e)));
             }
-            if (cause instanceof SendFailedException e && e.getValidSentAddresses() != null
-                    && e.getValidSentAddresses().length > 0) {
-                console.warn("[email] Recipient: %s refuses some of them: %s".formatted(server(), reason));
-                return;
-            }
-            if (cause instanceof MessagingException) {
-                throw new Fault(Exit.TRY_LATER, "[email] %s: %s".formatted(server(), reason), cause);
-            }
-            throw new IllegalStateException(cause);
         }
 
-        private String server() {
-            return mail.host() + ":" + mail.port();
+        private static String reason(Throwable e) {
+            return Http.oneLine(Http.causes(e).map(Throwable::getMessage).filter(Objects::nonNull).distinct()
+                    .collect(joining(": ")));
         }
+
+        private String server() { return mail.host() + ":" + mail.port(); }
 
         private Session session() {
             var smtp = mail.security() == Security.TLS ? "smtps" : "smtp";
             var settings = new Properties();
             settings.setProperty("mail.transport.protocol", smtp);
-            Map.of("connectiontimeout", SILENCE, "timeout", SILENCE, "writetimeout", SILENCE,
-                    "starttls.enable", mail.security() == Security.STARTTLS,
-                    "starttls.required", mail.security() == Security.STARTTLS,
-                    "ssl.checkserveridentity", true, "sendpartial", true,
+            boolean starttls = mail.security() == Security.STARTTLS;
+            Map.of("connectiontimeout", SILENCE, "timeout", SILENCE, "writetimeout", SILENCE, "starttls.enable", starttls,
+                    "starttls.required", starttls, "ssl.checkserveridentity", true, "sendpartial", true,
                     "auth", mail.oauth().isPresent() || mail.password().isPresent())
                     .forEach((name, value) -> settings.setProperty("mail.%s.%s".formatted(smtp, name), value.toString()));
-            if (mail.oauth().isPresent()) {
-                settings.setProperty("mail.%s.auth.mechanisms".formatted(smtp), "XOAUTH2");
-            }
+            if (mail.oauth().isPresent()) settings.setProperty("mail.%s.auth.mechanisms".formatted(smtp), "XOAUTH2");
             return Session.getInstance(settings);
         }
     }
 
     /** The alert as a JSON POST: {@code text} is what Slack, Mattermost and Google Chat show. */
     record Webhook(URI url, World world, Console console) implements Outbox.Carrier {
-        static byte[] payload(Alert alert) {
-            var json = JSON.createObjectNode().put("text", alert.subject() + "\n\n" + alert.text())
-                    .put("hour", alert.hour().from().toString()).put("kind", alert.kind());
-            return json.toString().getBytes(UTF_8);
+        static String payload(Alert alert) {
+            return JSON.createObjectNode().put("text", alert.subject() + "\n\n" + alert.text())
+                    .put("hour", alert.hour().from().toString()).put("kind", alert.kind()).toString();
         }
 
-        @Override
-        public void send(Path file) throws IOException {
+        @Override public void send(Path file) throws IOException {
             var body = Files.readAllBytes(file);
             try {
-                new Http(world, console).send(() -> HttpRequest.newBuilder(url)
-                        .header("Content-Type", "application/json")
+                new Http(world, console).send(() -> HttpRequest.newBuilder(url).header("Content-Type", "application/json")
                         .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build(), (in, headers) -> true,
-                        (status, reason) -> new Fault(Exit.TRY_LATER, "[webhook] %s answers %d %s (check Url)"
-                                .formatted(url.getHost(), status, reason)));
+                        (status, reason) -> new Fault(Exit.TRY_LATER, "answers %d %s (check Url)".formatted(status, reason)));
             } catch (Fault e) {
-                throw new Fault(Exit.TRY_LATER, e.getMessage(), e);
+                throw new Fault(Exit.TRY_LATER, "[webhook] %s: %s".formatted(url.getHost(), e.getMessage()), e);
             }
         }
     }
@@ -2856,13 +2330,12 @@ public final class SpikeNotifier implements Callable<Integer> {
         private static final Duration MOST = Duration.ofSeconds(5);
 
         int over(Supplier<Exit> run) {
+            var exit = Exit.BUG;
             try {
-                var exit = run.get();
-                ping(exit == Exit.OK ? "" : "/fail");
+                exit = run.get();
                 return exit.code;
-            } catch (RuntimeException e) {
-                ping("/fail");
-                throw e;
+            } finally {
+                ping(exit == Exit.OK ? "" : "/fail");
             }
         }
 
@@ -2870,8 +2343,9 @@ public final class SpikeNotifier implements Callable<Integer> {
             url.ifPresent(base -> {
                 var request = HttpRequest.newBuilder(URI.create(base + ending)).timeout(MOST).build();
                 try {
-                    Deadline.within(MOST, () -> HttpClient.newBuilder().connectTimeout(MOST).build()
-                            .send(request, HttpResponse.BodyHandlers.discarding()));
+                    int status = Deadline.within(MOST, () -> HttpClient.newBuilder().connectTimeout(MOST).build()
+                            .send(request, HttpResponse.BodyHandlers.discarding())).statusCode();
+                    if (status / 100 != 2) throw new IOException("answers " + status);
                 } catch (IOException e) {
                     console.warn("[monitor] PingUrl: %s not reached (%s)".formatted(base.getHost(), e));
                 }
@@ -2883,48 +2357,40 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** One hour of the history with everything that its verdict comes from. */
     record Explanation(Rule rule, Counts counts, Hour hour) {
-        void print(Console console, boolean json) {
+        void print(Console console, boolean asJson) {
             var samples = rule.samples(counts, hour);
             var usual = rule.usual(counts, hour, samples);
-            if (json) {
+            if (asJson) {
                 console.result(json(samples, usual).toString());
                 return;
             }
-            console.result("%s (%s), rule %s".formatted(hour, Alert.span(hour, rule.zone()), ruleName()));
+            console.result("%s (%s), rule %s".formatted(hour, Alert.span(hour, rule.zone()), lower(rule.name())));
             samples.known().forEach(sample -> console.result("  %s %6d%s".formatted(
                     Alert.time(sample.hour(), rule.zone()), sample.count(),
-                    usual.filter(u -> sample.count() > u.cap()).map(u -> "  counted as " + decimal(u.cap())).orElse(""))));
-            leftOut("unknown", samples.unknown(), console);
-            leftOut("ignored day", samples.ignored(), console);
+                    capped(sample, usual) ? "  counted as " + decimal(usual.get().cap()) : "")));
+            Map.of("unknown", samples.unknown(), "ignored day", samples.ignored()).forEach((why, hours) -> {
+                if (!hours.isEmpty()) console.result("  left out, %s: %s".formatted(why, hours.stream().limit(30)
+                        .map(Hour::name).collect(joining(" ")) + (hours.size() > 30 ? " …" : "")));
+            });
             usual.ifPresent(u -> console.result("expected %s%s%s".formatted(decimal(u.mean()),
                     u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "",
                     u.level() > 1 ? ", raised by %.2f to follow growth".formatted(u.level()) : "")));
             console.result(sentence(samples, usual));
         }
 
-        private String ruleName() {
-            return rule.name().name().toLowerCase(Locale.ROOT);
-        }
-
-        private void leftOut(String why, List<Hour> hours, Console console) {
-            if (!hours.isEmpty()) {
-                console.result("  left out, %s: %s".formatted(why, hours.stream().limit(30)
-                        .map(Hour::name).collect(Collectors.joining(" ")) + (hours.size() > 30 ? " …" : "")));
-            }
+        private static boolean capped(Sample sample, Optional<Usual> usual) {
+            return usual.isPresent() && sample.count() > usual.get().cap();
         }
 
         private ObjectNode json(Samples samples, Optional<Usual> usual) {
-            var count = counts.at(hour);
-            var json = JSON.createObjectNode().put("hour", hour.from().toString()).put("rule", ruleName())
-                    .put("count", count.isPresent() ? count.getAsLong() : null)
+            var json = JSON.createObjectNode().put("hour", hour.from().toString()).put("rule", lower(rule.name()))
+                    .put("count", counts.at(hour).isPresent() ? counts.at(hour).getAsLong() : null)
                     .put("mean", usual.map(Usual::mean).orElse(null))
-                    .put("spread", usual.filter(u -> u.spread().isPresent()).map(u -> u.spread().getAsDouble())
-                            .orElse(null))
-                    .put("needed", usual.map(rule::least).orElse(null))
-                    .put("why", sentence(samples, usual));
+                    .put("spread", usual.filter(u -> u.spread().isPresent()).map(u -> u.spread().getAsDouble()).orElse(null))
+                    .put("needed", usual.map(rule::least).orElse(null)).put("why", sentence(samples, usual));
             var list = json.putArray("samples");
             samples.known().forEach(sample -> list.addObject().put("hour", sample.hour().from().toString())
-                    .put("count", sample.count()).put("capped", usual.filter(u -> sample.count() > u.cap()).isPresent()));
+                    .put("count", sample.count()).put("capped", capped(sample, usual)));
             json.set("unknown", JSON.valueToTree(samples.unknown().stream().map(h -> h.from().toString()).toList()));
             json.set("ignored", JSON.valueToTree(samples.ignored().stream().map(h -> h.from().toString()).toList()));
             return json;
@@ -2936,18 +2402,17 @@ public final class SpikeNotifier implements Callable<Integer> {
                 return "The hour's own count is unknown, so it was not judged" + usual.map(u ->
                         "; %d tickets or more would have been a spike.".formatted(rule.least(u))).orElse(".");
             }
-            long tickets = count.getAsLong();
+            long n = count.getAsLong();
             if (usual.isEmpty()) {
-                return "Silent, since %d samples are too few to judge %d tickets."
-                        .formatted(samples.known().size(), tickets);
+                return "Silent, since %d samples are too few to judge %d tickets.".formatted(samples.known().size(), n);
             }
-            var percent = usual.get().percent(tickets);
-            var figures = "%d tickets%s%s".formatted(tickets,
-                    percent.isEmpty() ? "" : ", %+.1f %%".formatted(percent.getAsDouble()),
-                    usual.get().z(tickets).isEmpty() ? "" : ", z %.2f".formatted(usual.get().z(tickets).getAsDouble()));
+            var percent = usual.get().percent(n);
+            var z = usual.get().z(n);
+            var figures = "%d tickets%s%s".formatted(n, percent.isEmpty() ? "" : ", %+.1f %%".formatted(percent.getAsDouble()),
+                    z.isEmpty() ? "" : ", z %.2f".formatted(z.getAsDouble()));
             long least = rule.least(usual.get());
-            return tickets >= least ? "Alerted: %s; fewer than %d would have been silent.".formatted(figures, least)
-                    : "Silent: %s; %d or more would have alerted.".formatted(figures, least);
+            return (n >= least ? "Alerted: %s; fewer than %d would have been silent."
+                    : "Silent: %s; %d or more would have alerted.").formatted(figures, least);
         }
     }
 
@@ -2962,76 +2427,30 @@ public final class SpikeNotifier implements Callable<Integer> {
 
         private record Expected(Hour hour, long count, Usual usual) { }
 
-        Stream<Verdict> verdicts() {
-            return counts.hours().stream().map(hour -> rule.judge(counts, hour, counts.at(hour).orElseThrow()));
+        void print(Console console, double perMonth, boolean json) {
+            if (json) verdicts(rule, counts).forEach(v -> console.result(new ResultLine(v, Optional.empty(), List.of()).text(true)));
+            else print(console, perMonth);
         }
 
-        private List<Expected> expected(Rule kind) {
-            return counts.hours().stream().flatMap(hour -> kind.usual(counts, hour, kind.samples(counts, hour)).stream()
-                    .map(usual -> new Expected(hour, counts.at(hour).orElseThrow(), usual))).toList();
-        }
-
-        void print(Console console, double perMonth) {
+        private void print(Console console, double perMonth) {
             var lines = new ArrayList<Line>();
             console.result("rule    threshold deviations  alerts/30d episodes/30d");
             for (var name : RuleName.values()) {
-                var expected = expected(rule.with(name));
+                boolean mean = name == RuleName.MEAN;
+                var expected = expected(rule.with(name, 0, 0));
                 for (double threshold : THRESHOLDS) {
-                    for (double deviations : name == RuleName.MEAN ? new double[] {rule.deviations()} : DEVIATIONS) {
-                        var line = line(rule.with(name).with(threshold, deviations), expected);
+                    for (double deviations : mean ? new double[] {rule.deviations()} : DEVIATIONS) {
+                        var line = line(rule.with(name, threshold, deviations), expected);
                         lines.add(line);
                         console.result("%-7s %9.2f %10s %11.1f %12.1f".formatted(lower(name), threshold,
-                                name == RuleName.MEAN ? "-" : decimal(deviations), line.alerts(), line.episodes()));
+                                mean ? "-" : decimal(deviations), line.alerts(), line.episodes()));
                     }
                 }
             }
-            largest(console);
-            suggest(lines, perMonth, console);
-        }
-
-        private static String lower(RuleName name) {
-            return name.name().toLowerCase(Locale.ROOT);
-        }
-
-        private static Line line(Rule rule, List<Expected> expected) {
-            int alerts = 0;
-            int episodes = 0;
-            var before = new Hour(Long.MIN_VALUE / 2);
-            for (var hour : expected) {
-                if (rule.passes(hour.count(), hour.usual())) {
-                    alerts++;
-                    episodes += before.plus(1).equals(hour.hour()) ? 0 : 1;
-                    before = hour.hour();
-                }
-            }
-            double months = Math.max(1, expected.size()) / (30 * 24.0);
-            return new Line(rule, alerts / months, episodes / months);
-        }
-
-        private void largest(Console console) {
             console.result("\nThe five largest with the settings of auth.ini:");
             episodes(rule, counts).stream().sorted(Comparator.comparingDouble(Episode::excess).reversed()).limit(5)
                     .forEach(e -> console.result("  %s  %d hours, peak %d, %.0f over the usual"
                             .formatted(e.start(), e.hours(), e.peak().count(), e.excess())));
-        }
-
-        /** Every spike episode of the history, oldest first. */
-        static List<Episode> episodes(Rule rule, Counts counts) {
-            var episodes = new ArrayList<Episode>();
-            for (var hour : counts.hours()) {
-                if (rule.judge(counts, hour, counts.at(hour).orElseThrow()) instanceof Spike spike) {
-                    var last = episodes.isEmpty() ? null : episodes.get(episodes.size() - 1);
-                    if (last != null && last.start().plus(last.hours()).equals(hour)) {
-                        episodes.set(episodes.size() - 1, last.and(spike));
-                    } else {
-                        episodes.add(Episode.of(spike));
-                    }
-                }
-            }
-            return episodes;
-        }
-
-        private void suggest(List<Line> lines, double perMonth, Console console) {
             var best = lines.stream().filter(line -> line.rule().name() == RuleName.WEEKLY)
                     .min(Comparator.comparingDouble(line -> Math.abs(line.episodes() - perMonth))).orElseThrow();
             console.result("""
@@ -3044,32 +2463,41 @@ public final class SpikeNotifier implements Callable<Integer> {
                     Deviations = %s""".formatted(decimal(perMonth), decimal(best.episodes()),
                     best.rule().threshold(), best.rule().deviations()));
         }
+
+        /** What each hour usually holds does not depend on threshold and deviations, so the grid shares it. */
+        private List<Expected> expected(Rule kind) {
+            return counts.hours().stream().flatMap(hour -> kind.usual(counts, hour, kind.samples(counts, hour)).stream()
+                    .map(usual -> new Expected(hour, counts.at(hour).orElseThrow(), usual))).toList();
+        }
+
+        private static Line line(Rule rule, List<Expected> expected) {
+            var spikes = expected.stream().filter(e -> rule.passes(e.count(), e.usual())).map(Expected::hour).toList();
+            long goingOn = IntStream.range(1, spikes.size()).filter(i -> spikes.get(i - 1).plus(1).equals(spikes.get(i))).count();
+            double months = Math.max(1, expected.size()) / (30 * 24.0);
+            return new Line(rule, spikes.size() / months, (spikes.size() - goingOn) / months);
+        }
+
+        static Stream<Verdict> verdicts(Rule rule, Counts counts) {
+            return counts.hours().stream().map(hour -> rule.judge(counts, hour, counts.at(hour).orElseThrow()));
+        }
+
+        /** Every spike episode of the history, oldest first. */
+        static List<Episode> episodes(Rule rule, Counts counts) {
+            var episodes = new ArrayDeque<Episode>();
+            verdicts(rule, counts).filter(Spike.class::isInstance).map(Spike.class::cast).map(Episode::of).forEach(next -> {
+                boolean goesOn = !episodes.isEmpty()
+                        && episodes.getLast().start().plus(episodes.getLast().hours()).equals(next.start());
+                episodes.add(goesOn ? episodes.removeLast().and(next) : next);
+            });
+            return List.copyOf(episodes);
+        }
     }
 
     // ==== Report: what does the history look like ========================================
 
-    /** {@code out/report.html}: one page that needs no network. Local time; unknown hours are hatched. */
-    static final class Report {
-        private static final int CELL = 12;    // pixels
+    /** {@code report.html}: one page that needs no network. Local time; unknown hours are hatched. */
+    record Report(Rule rule, Counts counts) {
         private static final int LINE_DAYS = 14;
-
-        private Report() { }
-
-        static void write(Path file, Config config, Counts counts) {
-            var rule = config.rule();
-            var hours = counts.hours();
-            if (hours.isEmpty()) {
-                throw new Fault(Exit.HISTORY, config.history() + ": no hour is known yet (expected a first run)");
-            }
-            var last = hours.get(hours.size() - 1);
-            var first = hours.get(0).compareTo(last.plus(-rule.numHours())) > 0 ? hours.get(0)
-                    : last.plus(-rule.numHours());
-            var episodes = Backtest.episodes(rule, counts).stream().filter(e -> e.start().compareTo(first) >= 0).toList();
-            Disk.write(file, PAGE.formatted(escape(config.zendesk().host()), escape(rule.zone().getId()),
-                    Alert.time(last, rule.zone()), line(last, rule, counts), heatmap(first, last, rule, counts),
-                    table(episodes, rule)).getBytes(UTF_8));
-        }
-
         private static final String PAGE = """
                 <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Spike Notifier</title>
                 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -3080,8 +2508,8 @@ public final class SpikeNotifier implements Callable<Integer> {
                 --hot:#9ecbff;--band:#3a5a7a;--spike:#ff9d3c}}
                 body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;
                 padding:16px;max-width:760px}svg{width:100%%;height:auto}text{fill:var(--soft);font-size:9px}
-                table{border-collapse:collapse;width:100%%}td,th{text-align:left;padding:4px 8px 4px 0;
-                border-bottom:1px solid #8885}.n{text-align:right}p{color:var(--soft)}
+                table{border-collapse:collapse;width:100%%}td,th{text-align:right;padding:4px 8px 4px 0;
+                border-bottom:1px solid #8885}td:first-child,th:first-child{text-align:left}p{color:var(--soft)}
                 </style></head><body>
                 <h1>%s</h1><p>Tickets an hour, on the clock of %s, up to %s.</p>
                 <h2>The last 14 days</h2><p>Line: tickets. Band: from the usual to the limit. Circles: spikes.</p>
@@ -3090,99 +2518,92 @@ public final class SpikeNotifier implements Callable<Integer> {
                 a dot: a spike. Hatched: unknown.</p>
                 %s
                 <h2>Spikes</h2>
-                %s
+                <table><tr><th>from<th>hours<th>peak<th>over the usual</tr>%s</table>
                 </body></html>
                 """;
 
-        private static String line(Hour last, Rule rule, Counts counts) {
+        static Path write(Path folder, Config config, Counts counts) {
+            var rule = config.rule();
+            var report = new Report(rule, counts);
+            var last = counts.hours().stream().max(Comparator.naturalOrder()).orElseThrow(() -> new Fault(Exit.HISTORY,
+                    config.history() + ": no hour is known yet (expected a first run)"));
+            var first = Collections.max(List.of(counts.hours().get(0), last.plus(-rule.numHours())));
+            var rows = Backtest.episodes(rule, counts).stream().filter(e -> e.start().compareTo(first) >= 0).map(e ->
+                    "<tr><td>%s<td>%d<td>%d<td>%.0f</tr>\n".formatted(report.time(e.start()), e.hours(), e.peak().count(),
+                            e.excess())).collect(Collectors.toCollection(ArrayList::new));
+            Collections.reverse(rows);
+            Disk.write(folder.resolve("report.html"), PAGE.formatted(escape(config.zendesk().host()),
+                    escape(rule.zone().getId()), report.time(last), report.line(last), report.heatmap(first, last),
+                    String.join("", rows)));
+            return folder.resolve("report.html");
+        }
+
+        private String time(Hour hour) { return Alert.time(hour, rule.zone()); }
+
+        private String line(Hour last) {
             var first = last.plus(-24 * LINE_DAYS + 1);
-            var verdicts = LongStream.rangeClosed(first.number(), last.number()).mapToObj(Hour::new)
-                    .flatMap(hour -> counts.at(hour).stream().mapToObj(c -> rule.judge(counts, hour, c))).toList();
+            var verdicts = Backtest.verdicts(rule, counts).filter(v -> v.hour().compareTo(first) >= 0).toList();
             double most = verdicts.stream().mapToDouble(v -> Math.max(v.count(), v instanceof Judged j ? j.limit() : 0))
                     .max().orElse(1) + 1e-9;
             ToDoubleFunction<Hour> x = hour -> (hour.number() - first.number()) * 2.0 + 26;
             DoubleUnaryOperator y = tickets -> 180 - tickets / most * 165;
             var band = new StringBuilder();
             var path = new StringBuilder();
-            var spikes = new StringBuilder();
+            var marks = new StringBuilder();
             Hour before = null;
             for (var v : verdicts) {
-                path.append("%s%.1f %.1f".formatted(v.hour().plus(-1).equals(before) ? "L" : "M",
-                        x.applyAsDouble(v.hour()), y.applyAsDouble(v.count())));
+                double at = x.applyAsDouble(v.hour());
+                path.append("%s%.1f %.1f".formatted(v.hour().plus(-1).equals(before) ? "L" : "M", at, y.applyAsDouble(v.count())));
                 before = v.hour();
                 if (v instanceof Judged j) {
-                    band.append("<path d=\"M%1$.1f %2$.1fV%3$.1f\"/>".formatted(x.applyAsDouble(v.hour()),
-                            y.applyAsDouble(j.usual().mean()), y.applyAsDouble(j.limit())));
+                    band.append("M%.1f %.1fV%.1f".formatted(at, y.applyAsDouble(j.usual().mean()), y.applyAsDouble(j.limit())));
                 }
                 if (v instanceof Spike) {
-                    spikes.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"><title>%s: %d</title></circle>".formatted(
-                            x.applyAsDouble(v.hour()), y.applyAsDouble(v.count()),
-                            Alert.time(v.hour(), rule.zone()), v.count()));
+                    marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"><title>%s: %d</title></circle>".formatted(at,
+                            y.applyAsDouble(v.count()), time(v.hour()), v.count()));
                 }
             }
-            var days = LongStream.rangeClosed(first.number(), last.number()).mapToObj(Hour::new)
-                    .filter(h -> h.from().atZone(rule.zone()).getHour() == 0).map(h -> "<text x=\"%.1f\" y=\"195\">%d</text>"
-                            .formatted(x.applyAsDouble(h), h.date(rule.zone()).getDayOfMonth()))
-                    .collect(Collectors.joining());
-            return ("<svg viewBox=\"0 0 704 200\" role=\"img\" aria-label=\"tickets of the last 14 days\">"
-                    + "<g stroke=\"var(--band)\" stroke-width=\"2\">%s</g><path d=\"%s\" fill=\"none\" "
-                    + "stroke=\"var(--ink)\"/><g fill=\"none\" stroke=\"var(--spike)\" stroke-width=\"2\">%s</g>"
-                    + "<text x=\"0\" y=\"18\">%.0f</text><text x=\"0\" y=\"180\">0</text>%s</svg>")
-                    .formatted(band, path, spikes, most, days);
+            var days = Hour.range(first, last.plus(1)).filter(h -> h.from().atZone(rule.zone()).getHour() == 0)
+                    .map(h -> "<text x=\"%.1f\" y=\"195\">%d</text>".formatted(x.applyAsDouble(h),
+                            h.date(rule.zone()).getDayOfMonth())).collect(joining());
+            return """
+                    <svg viewBox="0 0 704 200" role="img" aria-label="tickets of the last 14 days"><path d="%s"
+                    stroke="var(--band)" stroke-width="2"/><path d="%s" fill="none" stroke="var(--ink)"/><g fill="none"
+                    stroke="var(--spike)" stroke-width="2">%s</g><text y="18">%.0f</text><text y="180">0</text>%s</svg>"""
+                    .formatted(band, path, marks, most, days);
         }
 
-        private static String heatmap(Hour first, Hour last, Rule rule, Counts counts) {
+        private String heatmap(Hour first, Hour last) {
             var newest = last.date(rule.zone());
             var counted = counts.hours().stream().filter(h -> h.compareTo(first) >= 0)
                     .mapToLong(h -> counts.at(h).orElseThrow()).sorted().toArray();
             double high = Math.max(1, counted[(counted.length - 1) * 98 / 100]); // one outage must not pale the rest
             var cells = new StringBuilder();
-            for (var hour = first; hour.compareTo(last) <= 0; hour = hour.plus(1)) {
+            IntStream.of(0, 6, 12, 18).forEach(h -> cells.append("<text x=\"%d\" y=\"10\">%02d:00</text>".formatted(48 + h * 12, h)));
+            Hour.range(first, last.plus(1)).forEach(hour -> {
                 var local = hour.from().atZone(rule.zone());
-                int x = 48 + local.getHour() * CELL;
-                int y = 14 + (int) ChronoUnit.DAYS.between(local.toLocalDate(), newest) * CELL;
-                cells.append(cell(hour, x, y, high, rule, counts));
+                int x = 48 + local.getHour() * 12;
+                int y = 14 + (int) ChronoUnit.DAYS.between(local.toLocalDate(), newest) * 12;
+                cells.append(cell(hour, x, y, high));
                 if (local.getHour() == 0 && local.getDayOfWeek() == DayOfWeek.MONDAY) {
-                    cells.append("<text x=\"0\" y=\"%d\">%s</text>".formatted(y + 9, DateTimeFormatter.ofPattern("d MMM yy",
-                            Locale.ENGLISH).format(local)));
+                    cells.append("<text y=\"%d\">%s</text>".formatted(y + 9, Alert.at(hour.from(), rule.zone(), "d MMM yy")));
                 }
-            }
-            IntStream.of(0, 6, 12, 18).forEach(h -> cells.append("<text x=\"%d\" y=\"10\">%02d:00</text>"
-                    .formatted(48 + h * CELL, h)));
-            long days = ChronoUnit.DAYS.between(first.date(rule.zone()), newest) + 1;
-            return ("<svg viewBox=\"0 0 340 %d\" role=\"img\" aria-label=\"tickets by day and hour\"><defs><pattern id=\"u\" "
-                    + "width=\"4\" height=\"4\" patternUnits=\"userSpaceOnUse\"><path d=\"M0 4L4 0\" "
-                    + "stroke=\"var(--soft)\"/></pattern></defs>%s</svg>").formatted(days * CELL + 16, cells);
+            });
+            return """
+                    <svg viewBox="0 0 340 %d" role="img" aria-label="tickets by day and hour"><defs><pattern id="u" width="4"
+                    height="4" patternUnits="userSpaceOnUse"><path d="M0 4L4 0" stroke="var(--soft)"/></pattern></defs>%s</svg>"""
+                    .formatted((ChronoUnit.DAYS.between(first.date(rule.zone()), newest) + 1) * 12 + 16, cells);
         }
 
-        private static String cell(Hour hour, int x, int y, double high, Rule rule, Counts counts) {
+        private String cell(Hour hour, int x, int y, double high) {
             var count = counts.at(hour);
-            var square = "<rect x=\"%d\" y=\"%d\" width=\"11\" height=\"11\" ".formatted(x, y);
-            if (count.isEmpty()) {
-                return square + "fill=\"url(#u)\"><title>%s: unknown</title></rect>"
-                        .formatted(Alert.time(hour, rule.zone()));
-            }
-            boolean spike = rule.judge(counts, hour, count.getAsLong()) instanceof Spike;
-            return square + "fill=\"color-mix(in srgb,var(--hot) %.0f%%,var(--cold))\"%s><title>%s: %d</title></rect>%s"
-                    .formatted(Math.min(100, count.getAsLong() / high * 100),
-                            spike ? " stroke=\"var(--spike)\" stroke-width=\"2\"" : "",
-                            Alert.time(hour, rule.zone()), count.getAsLong(),
-                            spike ? "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" fill=\"var(--spike)\"/>"
-                                    .formatted(x + 5.5, y + 5.5) : "");
-        }
-
-        private static String table(List<Episode> episodes, Rule rule) {
-            if (episodes.isEmpty()) {
-                return "<p>None.</p>";
-            }
-            var rows = new StringBuilder("<table><tr><th>from</th><th class=\"n\">hours</th><th class=\"n\">peak</th>"
-                    + "<th class=\"n\">over the usual</th></tr>");
-            for (int i = episodes.size() - 1; i >= 0; i--) {
-                var e = episodes.get(i);
-                rows.append(("<tr><td>%s</td><td class=\"n\">%d</td><td class=\"n\">%d</td><td class=\"n\">%.0f</td></tr>")
-                        .formatted(Alert.time(e.start(), rule.zone()), e.hours(), e.peak().count(), e.excess()));
-            }
-            return rows.append("</table>").toString();
+            boolean spike = count.isPresent() && rule.judge(counts, hour, count.getAsLong()) instanceof Spike;
+            var fill = count.isEmpty() ? "url(#u)" : "color-mix(in srgb,var(--hot) %.0f%%,var(--cold))"
+                    .formatted(Math.min(100, count.getAsLong() / high * 100));
+            return "<rect x=\"%d\" y=\"%d\" width=\"11\" height=\"11\" fill=\"%s\"%s><title>%s: %s</title></rect>%s\n"
+                    .formatted(x, y, fill, spike ? " stroke=\"var(--spike)\" stroke-width=\"2\"" : "", time(hour),
+                            count.isEmpty() ? "unknown" : count.getAsLong(), spike ? "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" "
+                                    .formatted(x + 5.5, y + 5.5) + "fill=\"var(--spike)\"/>" : "");
         }
     }
 
@@ -3196,6 +2617,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         private final World world;
         private final Console console;
         private Exit worst = Exit.OK;
+        private Config config;
 
         Doctor(Path file, World world, Console console) {
             this.file = file;
@@ -3203,13 +2625,9 @@ public final class SpikeNotifier implements Callable<Integer> {
             this.console = console;
         }
 
-        private interface Check {
-            String run();
-        }
-
-        private void check(String what, Check check) {
+        private void check(String what, Supplier<String> check) {
             try {
-                console.result("ok    %s: %s".formatted(what, check.run()));
+                console.result("ok    %s: %s".formatted(what, check.get()));
             } catch (Fault e) {
                 console.result("FAIL  %s: %s".formatted(what, e.getMessage()));
                 worst = e.exit.code > worst.code ? e.exit : worst;
@@ -3217,76 +2635,67 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         Exit examine(boolean send) {
-            var read = new AtomicReference<Config>();
             check("config and its permissions", () -> {
-                read.set(Config.load(file, world.env(), console));
+                config = Config.load(file, world.env(), console);
                 return file.toString();
             });
-            if (read.get() == null) {
-                return worst;
-            }
-            var config = read.get();
+            if (config == null) return worst;
             var zendesk = new Zendesk(config.zendesk(), world, console);
+            var mailer = new Mailer(config.mail(), world, console);
             var last = Hour.lastFull(world.clock());
             check("Zendesk sign-in", () -> "%d tickets in %s, %s".formatted(zendesk.count(last), last,
                     config.zendesk().oauth().isPresent() ? "OAuth" : "API token, which ends on 30 Apr 2027"));
-            check("Query", () -> query(zendesk, config, last));
-            check("clock", () -> skew(zendesk));
-            var mailer = new Mailer(config.mail(), world, console);
+            check("Query", () -> query(zendesk, last));
+            check("clock", () -> skew(zendesk.serverDate()));
             check("SMTP sign-in", () -> {
-                mailer.checkSignIn();
-                return config.mail().host() + ":" + config.mail().port();
+                mailer.signedIn(transport -> { });
+                return mailer.server();
             });
-            check("history", () -> history(config, last));
+            check("history", () -> history(last));
             check("lock", () -> Lock.during(config.history(), () -> "free"));
-            check("outbox", () -> new Outbox(config, world, console, mailer).waiting() + " waiting");
-            if (send) {
-                check("sample alert", () -> sample(config, mailer));
-            }
+            check("outbox", () -> new Outbox(config, world, console, mailer).waiting().size() + " waiting");
+            if (send) check("sample alert", () -> sample(mailer, last));
             return worst;
         }
 
-        private static String query(Zendesk zendesk, Config config, Hour last) {
-            if (config.zendesk().query().isEmpty()) {
-                return "none";
-            }
+        private String query(Zendesk zendesk, Hour last) {
+            if (config.zendesk().query().isEmpty()) return "none";
             var from = last.plus(-24 * 7).from();
             long with = zendesk.count(from, last.to());
-            long without = zendesk.countAll(from, last.to());
-            var figures = "%d of %d tickets of the last 7 days".formatted(with, without);
-            return with == 0 ? figures + "; WARNING: it matches nothing"
-                    : with >= without ? figures + "; WARNING: it changes nothing (a misspelled word?)" : figures;
+            long all = new Zendesk(config.zendesk().withoutQuery(), world, console).count(from, last.to());
+            return "%d of %d tickets of the last 7 days%s".formatted(with, all, with == 0 ? "; WARNING: it matches nothing"
+                    : with >= all ? "; WARNING: it changes nothing (a misspelled word?)" : "");
         }
 
-        private String skew(Zendesk zendesk) {
-            var theirs = zendesk.serverTime();
-            if (theirs.isEmpty()) {
+        private String skew(String date) {
+            try {
+                var theirs = DateTimeFormatter.RFC_1123_DATE_TIME.parse(date, Instant::from);
+                var skew = Duration.between(theirs, world.clock().instant());
+                return "%d s from Zendesk's%s".formatted(skew.toSeconds(),
+                        skew.abs().compareTo(SKEW) > 0 ? "; WARNING: set this machine's clock" : "");
+            } catch (DateTimeException e) {
                 return "Zendesk told no time";
             }
-            var skew = Duration.between(theirs.get(), world.clock().instant());
-            var text = "%d s from Zendesk's".formatted(skew.toSeconds());
-            return skew.abs().compareTo(SKEW) > 0 ? text + "; WARNING: set this machine's clock" : text;
         }
 
-        private static String history(Config config, Hour last) {
-            var counts = History.open(config.history(), false);
-            var hours = counts.counts().hours();
+        private String history(Hour last) {
+            var history = History.open(config.history(), false);
+            var hours = history.counts().hours();
             return hours.isEmpty() ? "empty, the first run fills it" : "%s to %s, %d hours unknown of the last %d"
                     .formatted(hours.get(0), hours.get(hours.size() - 1),
-                            counts.unknown(last.plus(-config.rule().numHours()), last).size(), config.rule().numHours());
+                            history.unknown(last.plus(-config.rule().numHours()), last).size(), config.rule().numHours());
         }
 
-        private String sample(Config config, Mailer mailer) {
-            var hour = Hour.lastFull(world.clock());
+        private String sample(Mailer mailer, Hour hour) {
             var alert = new Alert(hour, "sample", hour, "SAMPLE, no spike: " + config.mail().subject(),
                     List.of(new Title("This is a sample."), new Text("Spike Notifier can reach you by mail.")));
-            var file = config.out().resolve("sample.eml");
-            Disk.write(file, Mailer.message(alert, config, world.clock()));
+            var mail = config.out().resolve("sample.eml");
+            Disk.write(mail, Mailer.message(alert, config, world.clock()));
             try {
-                mailer.send(file);
-                Files.delete(file);
+                mailer.send(mail);
+                Files.delete(mail);
             } catch (IOException e) {
-                throw Disk.unwritable(file, e);
+                throw Disk.unwritable(mail, e);
             }
             return "sent to " + String.join(", ", config.mail().recipients());
         }
@@ -3300,10 +2709,10 @@ public final class SpikeNotifier implements Callable<Integer> {
 
         private Demo() { }
 
-        static int run(SpikeNotifier main, Path folder) {
+        static Exit run(SpikeNotifier main, Path folder) {
             var surge = Hour.lastFull(main.world.clock());
             try (var desk = new Desk(hour -> usual(hour) + (hour.equals(surge) ? SURGE : 0),
-                    (hour, i) -> hour.equals(surge) && i >= usual(hour), Desk.NO_LIMITS)) {
+                    (hour, i) -> hour.equals(surge) && i >= usual(hour))) {
                 clear(folder);
                 main.configFile = folder.resolve("auth.ini");
                 Disk.write(main.configFile, """
@@ -3320,26 +2729,22 @@ public final class SpikeNotifier implements Callable<Integer> {
                         SpikeThreshold = 0.5
                         [spike]
                         Rule = weekly
-                        """.formatted(Desk.SECRET, desk.url()).getBytes(UTF_8));
-                var config = Config.load(main.configFile, Map.of(), main.console);
+                        """.formatted(Desk.SECRET, desk.url()));
+                var config = main.config();
                 var exit = main.job(config, file -> show(file, folder, main.console));
-                Report.write(folder.resolve("report.html"), config, History.open(config.history(), false).counts());
+                Report.write(folder, config, History.open(config.history(), false).counts());
                 main.console.result("\nLook at alert.html, alert.eml and report.html in %s (all this took %d requests)."
                         .formatted(folder, desk.requests()));
-                return exit.code;
+                return exit;
             } catch (IOException e) {
                 throw Disk.unwritable(folder, e);
             }
         }
 
         private static void clear(Path folder) throws IOException {
-            if (!Files.isDirectory(folder)) {
-                return;
-            }
+            if (!Files.isDirectory(folder)) return;
             try (var files = Files.walk(folder)) {
-                for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
-                    Files.delete(file);
-                }
+                for (var file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
             }
         }
 
@@ -3357,8 +2762,8 @@ public final class SpikeNotifier implements Callable<Integer> {
             try {
                 var message = new MimeMessage(Session.getInstance(new Properties()), Files.newInputStream(mail));
                 var parts = (Multipart) message.getContent();
-                Disk.write(folder.resolve("alert.eml"), Files.readAllBytes(mail));
-                Disk.write(folder.resolve("alert.html"), parts.getBodyPart(1).getContent().toString().getBytes(UTF_8));
+                Disk.write(folder.resolve("alert.eml"), Files.readString(mail));
+                Disk.write(folder.resolve("alert.html"), parts.getBodyPart(1).getContent().toString());
                 console.result("From: %s\nTo: %s\nSubject: %s\n\n%s".formatted(message.getFrom()[0],
                         message.getAllRecipients()[0], message.getSubject(), parts.getBodyPart(0).getContent()));
             } catch (MessagingException e) {
@@ -3367,48 +2772,43 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
     }
 
-    /** Answers as Zendesk does, on 127.0.0.1: OAuth token, search/count, search, search/export, request limits. */
-    static final class Desk implements AutoCloseable {
+    /** Answers as Zendesk does, on 127.0.0.1: OAuth token, search/count, search, search/export. */
+    static class Desk implements AutoCloseable {
         static final String SECRET = "made-up-secret";
-        static final Limits NO_LIMITS = new Limits(Integer.MAX_VALUE, Integer.MAX_VALUE, Duration.ofMinutes(1),
-                Duration.ZERO);
         private static final String TOKEN = "made-up-token";
         private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
         private static final String[] TAGS = {"billing", "login", "shipping", "refund", "mobile_app", "feature_request"};
 
-        /** Requests allowed in a minute (of export, of all), how long the minute is, and each answer's delay. */
-        record Limits(int exports, int all, Duration minute, Duration delay) { }
+        record Answer(int status, String body) { }
 
-        private record Answer(int status, String body) { }
+        /** The tickets number start to end (without it) of an hour. */
+        private record Span(Hour hour, long start, long end) {
+            long size() { return end - start; }
+        }
 
-        private final HttpServer server;
+        private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
         private final ExecutorService threads = Executors.newFixedThreadPool(16);
         private final ToLongFunction<Hour> count;
         private final BiPredicate<Hour, Long> surging;
-        private final Limits limits;
         private final AtomicInteger requests = new AtomicInteger();
-        private long minute;
-        private int all;
-        private int exports;
 
         /** @param surging whether the n-th ticket of an hour belongs to the surge */
-        Desk(ToLongFunction<Hour> count, BiPredicate<Hour, Long> surging, Limits limits) throws IOException {
+        Desk(ToLongFunction<Hour> count, BiPredicate<Hour, Long> surging) throws IOException {
             this.count = count;
             this.surging = surging;
-            this.limits = limits;
-            server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
             server.setExecutor(threads);
-            server.createContext("/", this::handle);
+            server.createContext("/", exchange -> {
+                requests.incrementAndGet();
+                try (exchange) {
+                    handle(exchange);
+                }
+            });
             server.start();
         }
 
-        String url() {
-            return "http://127.0.0.1:" + server.getAddress().getPort();
-        }
+        String url() { return "http://127.0.0.1:" + server.getAddress().getPort(); }
 
-        int requests() {
-            return requests.get();
-        }
+        int requests() { return requests.get(); }
 
         @Override
         public void close() {
@@ -3416,74 +2816,50 @@ public final class SpikeNotifier implements Callable<Integer> {
             threads.shutdownNow();
         }
 
-        private void handle(HttpExchange exchange) throws IOException {
-            requests.incrementAndGet();
-            try (exchange) {
-                Thread.sleep(limits.delay().toMillis());
-                var path = exchange.getRequestURI().getPath();
-                var answer = path.equals("/oauth/tokens") ? token(exchange) : limited(path, exchange);
-                var body = answer.body().getBytes(UTF_8);
-                exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
-                exchange.sendResponseHeaders(answer.status(), body.length);
-                exchange.getResponseBody().write(body);
-            } catch (InterruptedException e) {
-                throw new IOException(e);
-            }
+        /** Tests put their own troubles before it. */
+        void handle(HttpExchange exchange) throws IOException {
+            var path = exchange.getRequestURI().getPath();
+            var answer = path.equals("/oauth/tokens") ? token(exchange)
+                    : !("Bearer " + TOKEN).equals(exchange.getRequestHeaders().getFirst("Authorization"))
+                    ? new Answer(401, "{\"error\":\"Couldn't authenticate you\"}")
+                    : answer(path, Stream.of(exchange.getRequestURI().getRawQuery().split("&"))
+                            .map(pair -> URLDecoder.decode(pair, UTF_8).split("=", 2))
+                            .collect(Collectors.toMap(pair -> pair[0], pair -> pair[1])));
+            var body = answer.body().getBytes(UTF_8);
+            exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
+            exchange.sendResponseHeaders(answer.status(), body.length);
+            exchange.getResponseBody().write(body);
         }
 
         private static Answer token(HttpExchange exchange) throws IOException {
-            var form = JSON.readTree(exchange.getRequestBody());
-            return SECRET.equals(form.path("client_secret").asText())
-                    ? new Answer(200, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":1800}".formatted(TOKEN))
+            boolean known = SECRET.equals(JSON.readTree(exchange.getRequestBody()).path("client_secret").asText());
+            return known ? new Answer(200, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":1800}".formatted(TOKEN))
                     : new Answer(401, "{\"error\":\"invalid_client\",\"error_description\":\"Client authentication failed\"}");
         }
 
-        private Answer limited(String path, HttpExchange exchange) {
-            var signedIn = exchange.getRequestHeaders().getFirst("Authorization");
-            if (!("Bearer " + TOKEN).equals(signedIn)) {
-                return new Answer(401, "{\"error\":\"Couldn't authenticate you\"}");
-            }
-            long wait = overLimit(path.contains("export"));
-            if (wait > 0) {
-                exchange.getResponseHeaders().set("Retry-After", Long.toString(wait));
-                return new Answer(429, "{\"error\":\"APIRateLimitExceeded\",\"description\":\"Number of allowed API "
-                        + "requests per minute exceeded\"}");
-            }
-            var query = Stream.of(exchange.getRequestURI().getRawQuery().split("&")).map(pair -> pair.split("=", 2))
-                    .collect(Collectors.toMap(pair -> URLDecoder.decode(pair[0], UTF_8),
-                            pair -> URLDecoder.decode(pair[1], UTF_8)));
+        private Answer answer(String path, Map<String, String> query) {
+            long page = Long.parseLong(query.getOrDefault("page", "1"));
             return switch (path) {
-                case "/api/v2/search/count.json" -> new Answer(200, "{\"count\":%d}".formatted(
-                        matching(query).mapToLong(span -> span.end() - span.start()).sum()));
-                case "/api/v2/search.json" -> search(query);
-                case "/api/v2/search/export.json" -> export(query);
+                case "/api/v2/search/count.json" -> new Answer(200, "{\"count\":%d}".formatted(total(spans(query))));
+                case "/api/v2/search.json" -> page * 100 <= Zendesk.SEARCH_MOST ? list(path, query, (page - 1) * 100, 100)
+                        : new Answer(422, "{\"error\":\"invalid\",\"description\":\"Invalid search: Requested response size "
+                                + "was greater than Search Response Limits\"}");
+                case "/api/v2/search/export.json" -> list(path, query, Long.parseLong(query.getOrDefault("page[after]", "0")),
+                        Integer.parseInt(query.get("page[size]")));
                 default -> new Answer(404, "{\"error\":\"RecordNotFound\",\"description\":\"Not found\"}");
             };
         }
 
-        /** Seconds until the request would be let in, 0 for now. */
-        private synchronized long overLimit(boolean export) {
-            long now = System.nanoTime();
-            if (now - minute > limits.minute().toNanos() || minute == 0) {
-                minute = now;
-                all = 0;
-                exports = 0;
-            }
-            boolean over = ++all > limits.all() || export && ++exports > limits.exports();
-            return over ? 1 + TimeUnit.NANOSECONDS.toSeconds(limits.minute().toNanos() - (now - minute)) : 0;
-        }
-
-        /** The tickets number start to end (without it) of an hour. */
-        private record Span(Hour hour, long start, long end) { }
-
-        private Stream<Span> matching(Map<String, String> query) {
+        private List<Span> spans(Map<String, String> query) {
             var bounds = BOUND.matcher(query.get("query")).results()
                     .collect(Collectors.toMap(m -> m.group(1), m -> Instant.parse(m.group(2))));
             var from = bounds.get(">=");
             var to = bounds.get("<");
-            return LongStream.range(Hour.of(from).number(), Hour.of(to.plusSeconds(3599)).number()).mapToObj(Hour::new)
-                    .map(hour -> new Span(hour, before(hour, from), before(hour, to)));
+            return Hour.range(Hour.of(from), Hour.of(to.plusSeconds(3599)))
+                    .map(hour -> new Span(hour, before(hour, from), before(hour, to))).collect(Collectors.toList());
         }
+
+        private static long total(List<Span> spans) { return spans.stream().mapToLong(Span::size).sum(); }
 
         /** How many tickets of the hour were created before the instant. */
         private long before(Hour hour, Instant time) {
@@ -3491,52 +2867,30 @@ public final class SpikeNotifier implements Callable<Integer> {
             return (count.applyAsLong(hour) * seconds + 3599) / 3600;
         }
 
-        private Answer search(Map<String, String> query) {
-            long skip = (Long.parseLong(query.getOrDefault("page", "1")) - 1) * 100;
-            if (skip >= Zendesk.SEARCH_MOST) {
-                return new Answer(422, "{\"error\":\"invalid\",\"description\":\"Invalid search: Requested response size was "
-                        + "greater than Search Response Limits\"}");
-            }
-            var spans = matching(query).toList();
-            long total = spans.stream().mapToLong(span -> span.end() - span.start()).sum();
-            var page = JSON.createObjectNode();
-            var results = page.putArray("results");
-            spans.stream().flatMap(span -> LongStream.range(span.start(), span.end())
-                    .mapToObj(i -> ticket(span.hour(), i))).skip(skip).limit(100).forEach(results::add);
-            page.put("count", total).put("next_page", skip + 100 >= total ? null
-                    : link("/api/v2/search.json", query, "page", Long.toString(skip / 100 + 2)));
-            return new Answer(200, page.toString());
-        }
-
-        private Answer export(Map<String, String> query) {
-            int size = Integer.parseInt(query.get("page[size]"));
-            long skip = Long.parseLong(query.getOrDefault("page[after]", "0"));
-            var spans = new ArrayList<>(matching(query).toList());
-            Collections.reverse(spans);
+        /** A page of search, oldest first, or of export, newest first. */
+        private Answer list(String path, Map<String, String> query, long skip, int size) {
+            boolean export = query.containsKey("page[size]");
+            var spans = spans(query);
+            long total = total(spans);
+            if (export) Collections.reverse(spans);
             var page = JSON.createObjectNode();
             var results = page.putArray("results");
             long passed = 0;
             for (var span : spans) {
-                for (long i = span.end() - 1 - Math.max(0, skip - passed); i >= span.start() && results.size() <= size; i--) {
-                    results.add(ticket(span.hour(), i));
+                for (long i = Math.max(0, skip - passed); i < span.size() && results.size() < size; i++) {
+                    results.add(ticket(span.hour(), export ? span.end() - 1 - i : span.start() + i));
                 }
-                passed += span.end() - span.start();
+                passed += span.size();
             }
-            boolean more = results.size() > size;
-            if (more) {
-                results.remove(size);
-            }
-            page.putObject("meta").put("has_more", more);
-            page.putObject("links").put("next", more ? link("/api/v2/search/export.json", query, "page[after]",
-                    Long.toString(skip + size)) : null);
-            return new Answer(200, page.toString());
-        }
-
-        private String link(String path, Map<String, String> query, String name, String value) {
+            boolean more = skip + size < total;
             var next = new TreeMap<>(query);
-            next.put(name, value);
-            return url() + path + "?" + next.entrySet().stream().map(e -> encode(e.getKey()) + "=" + encode(e.getValue()))
-                    .collect(Collectors.joining("&"));
+            next.put(export ? "page[after]" : "page", Long.toString(export ? skip + size : skip / 100 + 2));
+            var link = !more ? null : url() + path + "?" + next.entrySet().stream()
+                    .map(e -> encode(e.getKey()) + "=" + encode(e.getValue())).collect(joining("&"));
+            if (export) page.putObject("meta").put("has_more", more);
+            if (export) page.putObject("links").put("next", link);
+            else page.put("count", total).put("next_page", link);
+            return new Answer(200, page.toString());
         }
 
         private ObjectNode ticket(Hour hour, long i) {
@@ -3549,9 +2903,7 @@ public final class SpikeNotifier implements Callable<Integer> {
                     .put("requester_id", 1000 + chance.nextInt(5000));
             var tags = ticket.putArray("tags");
             tags.add(surge ? "checkout_error" : TAGS[chance.nextInt(TAGS.length)]);
-            if (chance.nextInt(3) == 0) {
-                tags.add("vip");
-            }
+            if (chance.nextInt(3) == 0) tags.add("vip");
             return ticket;
         }
     }
@@ -3578,8 +2930,9 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         static Map<String, String> table() {
-            return Stream.of(values()).collect(Collectors.toMap(exit -> Integer.toString(exit.code),
-                    exit -> exit.when, (a, b) -> a, LinkedHashMap::new));
+            var table = new LinkedHashMap<String, String>();
+            for (var exit : values()) table.put(Integer.toString(exit.code), exit.when);
+            return table;
         }
     }
 
@@ -3593,9 +2946,7 @@ public final class SpikeNotifier implements Callable<Integer> {
             this.exit = exit;
         }
 
-        Fault(Exit exit, String message) {
-            this(exit, message, null);
-        }
+        Fault(Exit exit, String message) { this(exit, message, null); }
     }
 
     /** Results to stdout, the rest to stderr; every known secret is blotted out on the way. */
@@ -3621,62 +2972,41 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         void hide(String secret) {
-            if (secret.length() > 3) {
-                secrets.add(secret);
-                secrets.add(Base64.getEncoder().encodeToString(secret.getBytes(UTF_8)));
-                secrets.add(encode(secret));
+            if (secret.length() > 3) { // shorter ones would blot out half of every line
+                secrets.addAll(List.of(secret, Base64.getEncoder().encodeToString(secret.getBytes(UTF_8)), encode(secret)));
             }
         }
 
         void result(String text) {
-            if (!quiet) {
-                out.println(safe(text));
-                out.flush();
-            }
+            if (!quiet) say(out, text);
         }
 
         void note(String text) {
-            if (!quiet) {
-                warn(text);
-            }
+            if (!quiet) say(err, text);
         }
 
         void detail(String text) {
-            if (verbose) {
-                warn(text);
-            }
+            if (verbose) say(err, text);
         }
 
-        void warn(String text) {
-            err.println(safe(text));
-            err.flush();
-        }
+        void warn(String text) { say(err, text); }
 
-        private String safe(String text) {
-            var shown = text;
-            for (var secret : secrets) {
-                shown = shown.replace(secret, "***");
-            }
-            return shown;
+        private synchronized void say(PrintWriter to, String text) {
+            for (var secret : secrets) text = text.replace(secret, "***");
+            to.println(text);
+            to.flush();
         }
 
         /** A bar with the time left on a terminal, a line a minute elsewhere. */
         void progress(String what, long done, long all) {
             long now = System.nanoTime();
-            if (quiet || !terminal && now < nextProgress) {
-                return;
-            }
+            if (quiet || !terminal && now < nextProgress) return;
             nextProgress = now + MINUTE;
             long left = done == 0 ? 0 : TimeUnit.NANOSECONDS.toSeconds((now - start) / done * Math.max(0, all - done));
             var text = "%d of %d %s, about %d:%02d left".formatted(done, all, what, left / 60, left % 60);
-            if (!terminal) {
-                warn(text);
-                return;
-            }
             int full = (int) Math.min(BAR, done * BAR / Math.max(1, all));
-            err.print("\r[" + "=".repeat(full) + " ".repeat(BAR - full) + "] " + text + " "
-                    + (done >= all ? "\n" : ""));
-            err.flush();
+            if (!terminal) warn(text);
+            else err.printf("\r[%s%s] %s %s", "=".repeat(full), " ".repeat(BAR - full), text, done >= all ? "\n" : "").flush();
         }
 
         /** What the user is told of a failure, and its exit code. */
