@@ -134,7 +134,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         if (!dryRun) outbox.sendWaiting();
         var due = chosen == null ? job.due(last) : List.of(last);
         var recent = chosen == null ? job.recent(last, due) : List.<Hour>of();
-        new Fill(zendesk, history, config.rule(), console).before(due);
+        new Fill(zendesk, history, config.rule(), world, console).before(due);
         Stream.concat(job.grown(recent).stream(), due.stream()).forEach(job::judge);
         if (!dryRun) outbox.prune();
         console.detail("%d requests to Zendesk".formatted(zendesk.requests()));
@@ -628,8 +628,10 @@ public final class SpikeNotifier implements Callable<Integer> {
         List<String> unknownKeys() {
             return values.keySet().stream().filter(name -> !asked.contains(name)).map(name -> {
                 var near = asked.stream().max(Comparator.comparingDouble(known -> alike(known, name))).orElseThrow();
-                return "%s: [%s: unknown key, ignored (did you mean [%s?)"
-                        .formatted(file, name.replace("/", "] "), near.replace("/", "] "));
+                return name.matches("\\w*/\\w*") ? "%s: [%s: unknown key, ignored (did you mean [%s?)".formatted(file,
+                        name.replace("/", "] "), near.replace("/", "] ")) // else it may be a piece of a password
+                        : "%s: [%s] has a line whose key is no word, ignored (expected Key = value)"
+                                .formatted(file, name.replaceFirst("/.*", ""));
             }).toList();
         }
 
@@ -703,24 +705,26 @@ public final class SpikeNotifier implements Callable<Integer> {
     // ==== Http: one request, its retries, and what a refusal means ========================
 
     /** What the program sees of the machine; tests put their own in its place. */
-    record World(Clock clock, Pause pause, Duration patience, Map<String, String> env, boolean terminal) {
+    record World(Clock clock, Ticker ticker, Duration patience, Map<String, String> env, boolean terminal) {
         static World real() {
-            return new World(Clock.systemUTC(), Thread::sleep, Duration.ofSeconds(90), System.getenv(),
+            return new World(Clock.systemUTC(), new Ticker() { }, Duration.ofSeconds(90), System.getenv(),
                     System.console() != null);
         }
 
         void pause(Duration time) {
             try {
-                pause.sleep(Math.max(0, time.toMillis()));
+                ticker.sleep(Math.max(0, time.toMillis()));
             } catch (InterruptedException e) {
                 throw new Fault(Exit.TRY_LATER, "interrupted while waiting", e);
             }
         }
     }
 
-    /** How to wait: {@code Thread::sleep} in milliseconds. */
-    interface Pause {
-        void sleep(long millis) throws InterruptedException;
+    /** Time that passes, whatever is done to the clock. */
+    interface Ticker {
+        default long nanos() { return System.nanoTime(); }
+
+        default void sleep(long millis) throws InterruptedException { Thread.sleep(millis); }
     }
 
     /** Bounds what has no time limit of its own: an HTTP body, an SMTP talk, a password command. */
@@ -968,13 +972,14 @@ public final class SpikeNotifier implements Callable<Integer> {
         private Token token;
         private long tokenEnds;
         private volatile String serverDate = "";
-        private long nextSlot = System.nanoTime();
+        private long nextSlot;
 
         Zendesk(Account account, World world, Console console) {
             this.account = account;
             this.world = world;
             this.console = console;
             this.http = new Http(world, console);
+            this.nextSlot = world.ticker().nanos();
             if (account.oauth().isEmpty() && !world.clock().instant().isBefore(Instant.parse("2027-01-01T00:00:00Z"))) {
                 console.warn("[zendesk] Credentials: Zendesk ends API tokens on 30 Apr 2027; make an OAuth client and "
                         + "set ClientId and ClientSecret");
@@ -1108,11 +1113,11 @@ public final class SpikeNotifier implements Callable<Integer> {
                 var basic = Base64.getEncoder().encodeToString(account.token().orElseThrow().getBytes(UTF_8));
                 return "Basic " + basic;
             }
-            if (token == null || System.nanoTime() > tokenEnds) {
+            if (token == null || world.ticker().nanos() > tokenEnds) {
                 requests.incrementAndGet();
                 token = http.token(URI.create(account.base() + "/oauth/tokens"), account.oauth().get(), "read",
                         Exit.ZENDESK, "[zendesk]");
-                tokenEnds = System.nanoTime() + TimeUnit.SECONDS.toNanos(token.life());
+                tokenEnds = world.ticker().nanos() + TimeUnit.SECONDS.toNanos(token.life());
             }
             return "Bearer " + token.access_token();
         }
@@ -1120,7 +1125,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         /** How long the next request has to wait, so that the account's other integrations keep their share. */
         private synchronized Duration slot() {
             long interval = TimeUnit.MINUTES.toNanos(1) / account.requestsPerMinute();
-            long now = System.nanoTime();
+            long now = world.ticker().nanos();
             long mine = Math.max(nextSlot, now - BURST * interval);
             nextSlot = mine + interval;
             return Duration.ofNanos(Math.max(0, mine - now));
@@ -1133,7 +1138,7 @@ public final class SpikeNotifier implements Callable<Integer> {
             var reset = number(headers, "ratelimit-reset", "rate-limit-reset");
             if (left.isPresent() && limit.isPresent() && reset.isPresent() && left.getAsLong() * 10 < limit.getAsLong()) {
                 long seconds = Math.min(60, reset.getAsLong());
-                nextSlot = Math.max(nextSlot, System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds));
+                nextSlot = Math.max(nextSlot, world.ticker().nanos() + TimeUnit.SECONDS.toNanos(seconds));
             }
         }
 
@@ -1400,14 +1405,17 @@ public final class SpikeNotifier implements Callable<Integer> {
         private final Zendesk zendesk;
         private final History history;
         private final Rule rule;
+        private final World world;
         private final Console console;
-        private final long ends = System.nanoTime() + MOST.toNanos();
+        private final long ends;
 
-        Fill(Zendesk zendesk, History history, Rule rule, Console console) {
+        Fill(Zendesk zendesk, History history, Rule rule, World world, Console console) {
             this.zendesk = zendesk;
             this.history = history;
             this.rule = rule;
+            this.world = world;
             this.console = console;
+            this.ends = world.ticker().nanos() + MOST.toNanos();
         }
 
         /** @param due the hours that are about to be judged, oldest first; the judging counts them itself */
@@ -1426,7 +1434,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private boolean late() {
-            boolean late = System.nanoTime() >= ends;
+            boolean late = world.ticker().nanos() >= ends;
             if (late) console.warn("the fill took %d minutes; the next run goes on with it".formatted(MOST.toMinutes()));
             return late;
         }
@@ -1814,7 +1822,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         static final String RANKED_ALL = "Ranked from all %d tickets; %d carry no tag.";
         static final String RANKED_SOME = "Ranked from %d of %d tickets (%s); %d carry no tag.";
         static final String NO_USUAL = "The usual counts of the tags are not known (%s).";
-        static final String USUAL_FROM = "Usual: the mean of the same hour in the last %d weeks.";
+        static final String USUAL_FROM = "Usual: the mean of the same hour in %d of the last weeks.";
         static final String REQUESTERS = "%d requesters wrote them; the busiest wrote %d (%.0f %%).";
         static final String SAMPLES = "The first tickets";
         static final String CHART = "The last 24 hours";
@@ -2776,6 +2784,9 @@ public final class SpikeNotifier implements Callable<Integer> {
     static class Desk implements AutoCloseable {
         static final String SECRET = "made-up-secret";
         private static final String TOKEN = "made-up-token";
+
+        static { System.setProperty("sun.net.httpserver.nodelay", "true"); } // else each answer takes 40 ms
+
         private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
         private static final String[] TAGS = {"billing", "login", "shipping", "refund", "mobile_app", "feature_request"};
 
@@ -2820,7 +2831,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         void handle(HttpExchange exchange) throws IOException {
             var path = exchange.getRequestURI().getPath();
             var answer = path.equals("/oauth/tokens") ? token(exchange)
-                    : !("Bearer " + TOKEN).equals(exchange.getRequestHeaders().getFirst("Authorization"))
+                    : !signedIn(exchange.getRequestHeaders().getFirst("Authorization"))
                     ? new Answer(401, "{\"error\":\"Couldn't authenticate you\"}")
                     : answer(path, Stream.of(exchange.getRequestURI().getRawQuery().split("&"))
                             .map(pair -> URLDecoder.decode(pair, UTF_8).split("=", 2))
@@ -2830,6 +2841,8 @@ public final class SpikeNotifier implements Callable<Integer> {
             exchange.sendResponseHeaders(answer.status(), body.length);
             exchange.getResponseBody().write(body);
         }
+
+        boolean signedIn(String authorization) { return ("Bearer " + TOKEN).equals(authorization); }
 
         private static Answer token(HttpExchange exchange) throws IOException {
             boolean known = SECRET.equals(JSON.readTree(exchange.getRequestBody()).path("client_secret").asText());

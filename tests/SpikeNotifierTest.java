@@ -1,8 +1,12 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //SOURCES ../SpikeNotifier.java
+//SOURCES EdgeTest.java
+//SOURCES Fakes.java
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
+//DEPS com.github.davidmoten:subethasmtp:7.2.2
+//DEPS org.slf4j:slf4j-nop:1.7.36
 
 package spikenotifier;
 
@@ -48,9 +52,10 @@ class SpikeNotifierTest {
     Path folder;
 
     public static void main(String[] args) {
+        Fakes.Certificates.install();
         var summary = new SummaryGeneratingListener();
         LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request()
-                .selectors(selectClass(SpikeNotifierTest.class)).build(), summary);
+                .selectors(selectClass(SpikeNotifierTest.class), selectClass(EdgeTest.class)).build(), summary);
         var result = summary.getSummary();
         result.printFailuresTo(new PrintWriter(System.err, true));
         System.out.printf("%d passed, %d failed%n", result.getTestsSucceededCount(),
@@ -246,7 +251,7 @@ class SpikeNotifierTest {
                 MinSamples = 1
                 """);
         Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString("rw-------"));
-        var world = new World(Clock.fixed(JUDGED.to(), ZoneOffset.UTC), millis -> { }, Duration.ofSeconds(5),
+        var world = new World(Clock.fixed(JUDGED.to(), ZoneOffset.UTC), new Ticker() { }, Duration.ofSeconds(5),
                 Map.of(), false);
         return SpikeNotifier.commandLine(world).setOut(new PrintWriter(out)).setErr(new PrintWriter(err))
                 .execute(Stream.concat(Stream.of(words), Stream.of("--config", ini.toString())).toArray(String[]::new));
