@@ -1616,10 +1616,18 @@ public final class SpikeNotifier implements Callable<Integer> {
             return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
         }
 
-        boolean passes(long count, Usual usual) {
-            if (name == RuleName.MEAN) return count > (1 + threshold) * usual.mean() && count >= minTickets;
-            return usual.z(count).orElseThrow() >= deviations && count >= (1 + threshold) * usual.mean()
-                    && count - usual.mean() >= minExtra && count >= minTickets;
+        boolean passes(long count, Usual usual) { return missed(count, usual).isEmpty(); }
+
+        /** The keys whose bars the count does not pass; a spike misses none. */
+        List<String> missed(long count, Usual usual) {
+            boolean weekly = name == RuleName.WEEKLY;
+            double bar = (1 + threshold) * usual.mean();
+            var missed = new ArrayList<String>(0);
+            if (weekly ? count < bar : count <= bar) missed.add("SpikeThreshold");
+            if (weekly && usual.z(count).orElseThrow() < deviations) missed.add("Deviations");
+            if (weekly && count - usual.mean() < minExtra) missed.add("MinExtra");
+            if (count < minTickets) missed.add("MinTickets");
+            return missed;
         }
 
         /** The smallest count that is a spike; the steps undo the rounding of the first guess. */
@@ -1681,10 +1689,19 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** One judged hour on stdout: as {@code name=value} words, or as JSON with the same names. */
     record ResultLine(Verdict verdict, Optional<String> alert, List<TagCount> tags) {
         String text(boolean asJson) {
-            var json = JSON.createObjectNode();
+            return asJson ? json().toString() : json().remove(List.of("z", "spread", "tags"))
+                    .put("hour", verdict.hour().toString()).properties().stream().map(field -> field.getKey() + "="
+                            + word(field.getValue())).collect(joining(" "));
+        }
+
+        private static String word(JsonNode value) {
+            return value.isNull() ? "-" : value.isDouble() ? decimal(value.asDouble()) : value.asText();
+        }
+
+        ObjectNode json() {
+            var json = JSON.createObjectNode().put("hour", verdict.hour().from().toString());
             var judged = verdict instanceof Judged j ? Optional.of(j) : Optional.<Judged>empty();
             var usual = judged.map(Judged::usual);
-            json.put("hour", asJson ? verdict.hour().from().toString() : verdict.hour().toString());
             json.put("count", verdict.count());
             json.put("mean", usual.map(Usual::mean).orElse(null));
             json.put("limit", judged.map(Judged::limit).orElse(null));
@@ -1692,15 +1709,10 @@ public final class SpikeNotifier implements Callable<Integer> {
             json.put("samples", verdict instanceof Learning l ? l.samples() : usual.get().samples());
             json.put("verdict", verdict.getClass().getSimpleName().toLowerCase(Locale.ROOT));
             alert.ifPresent(how -> json.put("alert", how));
-            if (!asJson) {
-                return json.properties().stream().map(field -> field.getKey() + "=" + (field.getValue().isNull() ? "-"
-                        : field.getValue().isDouble() ? decimal(field.getValue().asDouble()) : field.getValue().asText()))
-                        .collect(joining(" "));
-            }
             usual.filter(u -> u.spread().isPresent()).ifPresent(u -> json.put("z", boxed(u.z(verdict.count())))
                     .put("spread", boxed(u.spread())));
             if (verdict instanceof Spike && alert.isPresent()) json.set("tags", JSON.valueToTree(tags));
-            return json.toString();
+            return json;
         }
 
         private static Double boxed(OptionalDouble value) { return value.isPresent() ? value.getAsDouble() : null; }
@@ -1916,9 +1928,11 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private static Table samples(Tally tally, Account account) {
-            return new Table(Words.SAMPLES, List.of(""), tally.sample().stream().map(ticket -> List.of(
-                    Cell.link("#" + ticket.id(), "https://%s/agent/tickets/%d".formatted(account.host(), ticket.id())),
-                    Cell.of(Objects.requireNonNullElse(ticket.subject(), "(no subject)")))).toList());
+            return new Table(Words.SAMPLES, List.of(""), tally.sample().stream().map(ticket -> {
+                var url = "https://%s/agent/tickets/%d".formatted(account.host(), ticket.id());
+                return List.of(new Cell(url, Cell.link("#" + ticket.id(), url).html(), ""),
+                        Cell.of(Objects.requireNonNullElse(ticket.subject(), "(no subject)")));
+            }).toList());
         }
 
         private static String why(Spike spike, Rule rule) {
@@ -2380,8 +2394,8 @@ public final class SpikeNotifier implements Callable<Integer> {
                 if (!hours.isEmpty()) console.result("  left out, %s: %s".formatted(why, hours.stream().limit(30)
                         .map(Hour::name).collect(joining(" ")) + (hours.size() > 30 ? " …" : "")));
             });
-            usual.ifPresent(u -> console.result("expected %s%s%s".formatted(decimal(u.mean()),
-                    u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "",
+            usual.ifPresent(u -> console.result("expected %s%s, a spike from %d on%s".formatted(decimal(u.mean()),
+                    u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "", rule.least(u),
                     u.level() > 1 ? ", raised by %.2f to follow growth".formatted(u.level()) : "")));
             console.result(sentence(samples, usual));
         }
@@ -2391,12 +2405,12 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private ObjectNode json(Samples samples, Optional<Usual> usual) {
-            var json = JSON.createObjectNode().put("hour", hour.from().toString()).put("rule", lower(rule.name()))
-                    .put("count", counts.at(hour).isPresent() ? counts.at(hour).getAsLong() : null)
-                    .put("mean", usual.map(Usual::mean).orElse(null))
-                    .put("spread", usual.filter(u -> u.spread().isPresent()).map(u -> u.spread().getAsDouble()).orElse(null))
-                    .put("needed", usual.map(rule::least).orElse(null)).put("why", sentence(samples, usual));
-            var list = json.putArray("samples");
+            var count = counts.at(hour);
+            var json = count.isEmpty() ? JSON.createObjectNode().put("hour", hour.from().toString()).putNull("count")
+                    : new ResultLine(rule.judge(counts, hour, count.getAsLong()), Optional.empty(), List.of()).json();
+            json.put("rule", lower(rule.name())).put("needed", usual.map(rule::least).orElse(null))
+                    .put("why", sentence(samples, usual));
+            var list = json.putArray("compared");
             samples.known().forEach(sample -> list.addObject().put("hour", sample.hour().from().toString())
                     .put("count", sample.count()).put("capped", capped(sample, usual)));
             json.set("unknown", JSON.valueToTree(samples.unknown().stream().map(h -> h.from().toString()).toList()));
@@ -2419,8 +2433,9 @@ public final class SpikeNotifier implements Callable<Integer> {
             var figures = "%d tickets%s%s".formatted(n, percent.isEmpty() ? "" : ", %+.1f %%".formatted(percent.getAsDouble()),
                     z.isEmpty() ? "" : ", z %.2f".formatted(z.getAsDouble()));
             long least = rule.least(usual.get());
-            return (n >= least ? "Alerted: %s; fewer than %d would have been silent."
-                    : "Silent: %s; %d or more would have alerted.").formatted(figures, least);
+            return n >= least ? "Alerted: %s; fewer than %d would have been silent.".formatted(figures, least)
+                    : "Silent: %s, too few for %s; %d or more would have alerted.".formatted(figures,
+                            String.join(" and ", rule.missed(n, usual.get())), least);
         }
     }
 
@@ -2460,10 +2475,12 @@ public final class SpikeNotifier implements Callable<Integer> {
                     .forEach(e -> console.result("  %s  %d hours, peak %d, %.0f over the usual"
                             .formatted(e.start(), e.hours(), e.peak().count(), e.excess())));
             var best = lines.stream().filter(line -> line.rule().name() == RuleName.WEEKLY)
-                    .min(Comparator.comparingDouble(line -> Math.abs(line.episodes() - perMonth))).orElseThrow();
+                    .min(Comparator.comparingDouble((Line line) -> Math.abs(line.episodes() - perMonth))
+                            .thenComparing(line -> Math.abs(line.rule().deviations() - 3) + Math.abs(line.rule().threshold() - 0.5)))
+                    .orElseThrow();
             console.result("""
 
-                    For about %s alerts in 30 days (these give %s):
+                    For about %s spikes in 30 days, each told once (these give %s):
                     [misc]
                     SpikeThreshold = %s
                     [spike]

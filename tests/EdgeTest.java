@@ -712,6 +712,71 @@ class EdgeTest {
 
     @Nested
     class The_tickets_of_a_spike {
+        @Test
+        void make_a_mail_that_is_enough_to_act_on() throws IOException {
+            config("spike/TimeZone = Europe/Berlin\nzendesk/Query = brand:shop");
+            known(240, 10);
+            run(Exit.OK);
+            assertEquals("""
+                    40 tickets were created from Tue 24 Nov 14:00-15:00 Europe/Berlin (Tue 24 Nov 13:00-14:00 UTC).
+
+                    Usual for that hour are 10.0, so this is 300 % more than usual. None of the 10 earlier hours that it is compared with held as many.
+
+                    Most frequent tags (tickets, usual)
+                      checkout_error        20      0.0      NEW
+                      vip                   14      4.0    risen
+                      mobile_app             6      0.0      NEW
+                      billing                5      0.0      NEW
+                      shipping               4      0.0      NEW
+                      feature_request        2      5.0
+                      refund                 2      2.0
+                      login                  1      3.0
+
+                    Ranked from all 40 tickets; 0 carry no tag.
+
+                    Usual: the mean of the same hour in 1 of the last weeks.
+
+                    40 requesters wrote them; the busiest wrote 1 (3 %).
+
+                    The last 24 hours (tickets, # tickets, | usual)
+                      Mon 23 Nov 15:00       10  #######|
+                      Mon 23 Nov 16:00       10  #######|
+                      Mon 23 Nov 17:00       10  #######|
+                      Mon 23 Nov 18:00       10  #######|
+                      Mon 23 Nov 19:00       10  #######|
+                      Mon 23 Nov 20:00       10  #######|
+                      Mon 23 Nov 21:00       10  #######|
+                      Mon 23 Nov 22:00       10  #######|
+                      Mon 23 Nov 23:00       10  #######|
+                      Tue 24 Nov 00:00       10  #######|
+                      Tue 24 Nov 01:00       10  #######|
+                      Tue 24 Nov 02:00       10  #######|
+                      Tue 24 Nov 03:00       10  #######|
+                      Tue 24 Nov 04:00       10  #######|
+                      Tue 24 Nov 05:00       10  #######|
+                      Tue 24 Nov 06:00       10  #######|
+                      Tue 24 Nov 07:00       10  #######|
+                      Tue 24 Nov 08:00       10  #######|
+                      Tue 24 Nov 09:00       10  #######|
+                      Tue 24 Nov 10:00       10  #######|
+                      Tue 24 Nov 11:00       10  #######|
+                      Tue 24 Nov 12:00       10  #######|
+                      Tue 24 Nov 13:00       10  #######|
+                      Tue 24 Nov 14:00       40  #######|######################
+
+                    The first tickets
+                      https://acme.zendesk.com/agent/tickets/4987570000000  Question number 0
+                      https://acme.zendesk.com/agent/tickets/4987570000001  Question number 1
+                      https://acme.zendesk.com/agent/tickets/4987570000002  Question number 2
+                      https://acme.zendesk.com/agent/tickets/4987570000003  Question number 3
+                      https://acme.zendesk.com/agent/tickets/4987570000004  Question number 4
+
+                    Why this mail: the rule "mean" calls more than 16.0 tickets a spike: 60 % over the mean of the same hour of day in 10 samples.
+
+                    All tickets of the hour: https://acme.zendesk.com/agent/search/1?type=ticket&q=created%3E%3D2026-11-24T13%3A00%3A00Z+created%3C2026-11-24T14%3A00%3A00Z+brand%3Ashop
+                    """, mail.received.get(0).text());
+        }
+
         @ParameterizedTest
         @CsvSource({"250, search.json", "1000, search.json", "2500, search/export.json"})
         void are_read_whole(long count, String way) throws IOException {
