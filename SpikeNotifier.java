@@ -1838,6 +1838,8 @@ public final class SpikeNotifier implements Callable<Integer> {
         static final String REQUESTERS = "%d requesters wrote them; the busiest wrote %d (%.0f %%).";
         static final String SAMPLES = "The first tickets";
         static final String CHART = "The last 24 hours";
+        static final String BARS_TEXT = "# tickets, | usual";
+        static final String BARS_HTML = "blue up to the usual, red above it, grey short of it";
         static final String WHY_MEAN = "Why this mail: the rule \"mean\" calls more than %s tickets a spike: "
                 + "%.0f %% over the mean of the same hour of day in %d samples.";
         static final String WHY_WEEKLY = "Why this mail: the rule \"weekly\" calls %s tickets or more a spike: %.1f of "
@@ -1921,14 +1923,14 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
 
         private static Table table(String title, List<TagCount> tags, Hour hour, Account account) {
-            return new Table(title, List.of("tickets", "usual", ""), tags.stream().map(tag -> List.of(
+            return new Table(title, List.of(Cell.right("tickets"), Cell.right("usual"), Cell.of("")), tags.stream().map(tag -> List.of(
                     Cell.link(tag.tag(), agentSearch(account, hour, " tags:\"" + tag.tag().replace("\"", "") + "\"")),
                     Cell.right(Long.toString(tag.count())), Cell.right(tag.usual() == null ? "?" : decimal(tag.usual())),
                     Cell.right(!tag.risen() ? "" : tag.usual() == 0 ? "NEW" : "risen"))).toList());
         }
 
         private static Table samples(Tally tally, Account account) {
-            return new Table(Words.SAMPLES, List.of(""), tally.sample().stream().map(ticket -> {
+            return new Table(Words.SAMPLES, List.of(Cell.of("")), tally.sample().stream().map(ticket -> {
                 var url = "https://%s/agent/tickets/%d".formatted(account.host(), ticket.id());
                 return List.of(new Cell(url, Cell.link("#" + ticket.id(), url).html(), ""),
                         Cell.of(Objects.requireNonNullElse(ticket.subject(), "(no subject)")));
@@ -1951,9 +1953,10 @@ public final class SpikeNotifier implements Callable<Integer> {
                     .orElse(0.0)).toList();
             double most = 1e-9 + Stream.concat(usual.stream(), hours.stream().map(hour -> (double) counts.at(hour).orElse(0)))
                     .max(Comparator.naturalOrder()).orElseThrow();
-            return new Table(Words.CHART, List.of("tickets", "# tickets, | usual"), IntStream.range(0, 24).mapToObj(i -> {
+            var bars = new Cell(Words.BARS_TEXT, Words.BARS_HTML, "font-weight:normal;font-size:12px");
+            return new Table(Words.CHART, List.of(Cell.right("tickets"), bars), IntStream.range(0, 24).mapToObj(i -> {
                 var count = counts.at(hours.get(i));
-                return List.of(Cell.of(time(hours.get(i), rule.zone())),
+                return List.of(new Cell(time(hours.get(i), rule.zone()), at(hours.get(i).from(), rule.zone(), "EEE HH:mm"), "white-space:nowrap"),
                         Cell.right(count.isEmpty() ? "?" : Long.toString(count.getAsLong())),
                         Cell.bar(count.orElse(0) / most, usual.get(i) / most));
             }).toList());
@@ -2068,6 +2071,10 @@ public final class SpikeNotifier implements Callable<Integer> {
                             piece(usual - all, "background:#bbbbbb"), piece(1 - Math.max(all, usual), "")), "width:60%");
         }
 
+        String in(String element) {
+            return "<%1$s align=\"left\" style=\"border-bottom:1px solid #8888;%2$s\">%3$s</%1$s>".formatted(element, style, html);
+        }
+
         private static String piece(double part, String style) {
             return part < 0.001 ? "" : "<td style=\"width:%.1f%%;height:12px;line-height:12px;%s\">&nbsp;</td>"
                     .formatted(part * 100, style);
@@ -2075,24 +2082,23 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** {@code heads} stand over the second column and on; the title over the first. */
-    record Table(String title, List<String> heads, List<List<Cell>> rows) implements Block {
+    record Table(String title, List<Cell> heads, List<List<Cell>> rows) implements Block {
         @Override public String text() {
             if (rows.isEmpty()) return "";
             int width = rows.stream().mapToInt(row -> row.get(0).text().length()).max().orElseThrow();
-            var head = heads.stream().filter(h -> !h.isEmpty()).collect(joining(", ", " (", ")")).replace(" ()", "");
+            var head = heads.stream().map(cell -> cell.text().strip()).filter(text -> !text.isEmpty())
+                    .collect(joining(", ", " (", ")")).replace(" ()", "");
             return rows.stream().map(row -> ("  %-" + width + "s  %s").formatted(row.get(0).text(), row.stream().skip(1)
                     .map(Cell::text).collect(joining("  "))).stripTrailing()).collect(joining("\n", title + head + "\n", "\n"));
         }
 
         @Override public String html() {
             if (rows.isEmpty()) return "";
+            var heading = Stream.concat(Stream.of(Cell.of(title)), heads.stream()).map(cell -> cell.in("th")).collect(joining());
             return """
                     <table cellpadding="3" cellspacing="0" style="border-collapse:collapse;width:100%%;margin:0 0 12px">
                     <tr>%s</tr>
-                    %s</table>""".formatted(Stream.concat(Stream.of(title), heads.stream()).map(head -> """
-                    <th align="left" style="border-bottom:1px solid #888">%s</th>""".formatted(escape(head))).collect(joining()),
-                    rows.stream().map(row -> row.stream().map(cell -> """
-                    <td style="border-bottom:1px solid #8884;%s">%s</td>""".formatted(cell.style(), cell.html()))
+                    %s</table>""".formatted(heading, rows.stream().map(row -> row.stream().map(cell -> cell.in("td"))
                             .collect(joining("", "<tr>", "</tr>\n"))).collect(joining()));
         }
     }
@@ -2570,8 +2576,8 @@ public final class SpikeNotifier implements Callable<Integer> {
             var verdicts = Backtest.verdicts(rule, counts).filter(v -> v.hour().compareTo(first) >= 0).toList();
             double most = verdicts.stream().mapToDouble(v -> Math.max(v.count(), v instanceof Judged j ? j.limit() : 0))
                     .max().orElse(1) + 1e-9;
-            ToDoubleFunction<Hour> x = hour -> (hour.number() - first.number()) * 2.0 + 26;
-            DoubleUnaryOperator y = tickets -> 180 - tickets / most * 165;
+            ToDoubleFunction<Hour> x = hour -> hour.number() - first.number() + 24.0;
+            DoubleUnaryOperator y = tickets -> 108 - tickets / most * 96;
             var band = new StringBuilder();
             var path = new StringBuilder();
             var marks = new StringBuilder();
@@ -2584,17 +2590,17 @@ public final class SpikeNotifier implements Callable<Integer> {
                     band.append("M%.1f %.1fV%.1f".formatted(at, y.applyAsDouble(j.usual().mean()), y.applyAsDouble(j.limit())));
                 }
                 if (v instanceof Spike) {
-                    marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"><title>%s: %d</title></circle>".formatted(at,
+                    marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s: %d</title></circle>".formatted(at,
                             y.applyAsDouble(v.count()), time(v.hour()), v.count()));
                 }
             }
             var days = Hour.range(first, last.plus(1)).filter(h -> h.from().atZone(rule.zone()).getHour() == 0)
-                    .map(h -> "<text x=\"%.1f\" y=\"195\">%d</text>".formatted(x.applyAsDouble(h),
+                    .map(h -> "<text x=\"%.1f\" y=\"119\">%d</text>".formatted(x.applyAsDouble(h),
                             h.date(rule.zone()).getDayOfMonth())).collect(joining());
             return """
-                    <svg viewBox="0 0 704 200" role="img" aria-label="tickets of the last 14 days"><path d="%s"
-                    stroke="var(--band)" stroke-width="2"/><path d="%s" fill="none" stroke="var(--ink)"/><g fill="none"
-                    stroke="var(--spike)" stroke-width="2">%s</g><text y="18">%.0f</text><text y="180">0</text>%s</svg>"""
+                    <svg viewBox="0 0 362 122" role="img" aria-label="tickets of the last 14 days"><path d="%s"
+                    stroke="var(--band)" stroke-width="1.1"/><path d="%s" fill="none" stroke="var(--ink)" stroke-width=".7"/><g fill="none"
+                    stroke="var(--spike)">%s</g><text y="15">%.0f</text><text y="108">0</text>%s</svg>"""
                     .formatted(band, path, marks, most, days);
         }
 
@@ -2737,7 +2743,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         static Exit run(SpikeNotifier main, Path folder) {
             var surge = Hour.lastFull(main.world.clock());
             try (var desk = new Desk(hour -> usual(hour) + (hour.equals(surge) ? SURGE : 0),
-                    (hour, i) -> hour.equals(surge) && i >= usual(hour))) {
+                    (hour, i) -> hour.equals(surge) && i < SURGE)) {
                 clear(folder);
                 main.configFile = folder.resolve("auth.ini");
                 Disk.write(main.configFile, """
