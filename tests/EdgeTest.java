@@ -13,7 +13,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.net.URLDecoder;
 import java.net.URLEncoder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +35,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 
@@ -809,6 +809,40 @@ class EdgeTest {
                     .formatted(id, id, tag);
         }
 
+        /** 40 tickets on plan_gold, 12 of them on an outage; a week ago 20 on plan_gold alone. */
+        @Test
+        void show_what_has_risen_where_standing_tags_lead() throws IOException {
+            desk(hour -> hour.equals(NOW) ? 40 : 20);
+            desk.trouble = (exchange, path) -> {
+                boolean now = exchange.getRequestURI().toString().contains("2026-11-24T13");
+                var tickets = IntStream.range(0, now ? 40 : 20).mapToObj(i -> "{\"id\":%d,\"created_at\":\"2026-11-24T13:00:00Z\","
+                        .formatted(i) + "\"requester_id\":%d,\"tags\":[%s]}".formatted(i < 10 ? 1 : i, i > 37 ? "" : now && i < 12
+                        ? "\"plan_gold\",\"Outage & more\"" : "\"plan_gold\"")).collect(Collectors.joining(","));
+                return path.contains("search.json") && answer(200, "{\"count\":40,\"results\":[" + tickets + "]}")
+                        .takes(exchange, path);
+            };
+            config("misc/NumTags = 1");
+            known(240, 20);
+            run(Exit.OK);
+            var text = mail.received.get(0).text();
+            assertTrue(text.contains("""
+                    Most frequent tags (tickets, usual)
+                      plan_gold       38     20.0
+
+                    Risen most (tickets, usual)
+                      Outage & more       12      0.0      NEW
+
+                    Ranked from all 40 tickets; 2 carry no tag.
+
+                    Usual: the mean of the same hour in 1 of the last weeks.
+
+                    31 requesters wrote them; the busiest wrote 10 (25 %).
+                    """), text);
+            assertTrue(mail.received.get(0).part(1).contains("<a href=\"https://acme.zendesk.com/agent/search/1?type=ticket&amp;q="
+                    + "created%3E%3D2026-11-24T13%3A00%3A00Z+created%3C2026-11-24T14%3A00%3A00Z+tags%3A%22Outage+%26+more%22\">"
+                    + "Outage &amp; more</a>"), mail.received.get(0).part(1));
+        }
+
         @Test
         void go_out_unranked_rather_than_not_at_all() throws IOException {
             known(240, 10);
@@ -1403,10 +1437,5 @@ class EdgeTest {
             config("misc/NumTags = none");
             assertTrue(run(Exit.CONFIG, "doctor").out().startsWith("FAIL  config and its permissions: "));
         }
-    }
-
-    /** The query of a request as the desk saw it. */
-    static String query(String asked) {
-        return URLDecoder.decode(asked, UTF_8);
     }
 }
