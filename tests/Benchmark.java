@@ -8,7 +8,6 @@
 package spikenotifier;
 
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -93,8 +92,9 @@ final class Benchmark {
 
     private int run(Ticker time) {
         var err = new StringWriter();
-        var world = new World(Clock.fixed(now.to().plusSeconds(420), ZoneOffset.UTC), time, Duration.ofMinutes(2), Map.of(), false);
-        int code = SpikeNotifier.commandLine(world).setOut(new PrintWriter(new StringWriter())).setErr(new PrintWriter(err))
+        var world = new World(Clock.fixed(now.to().plusSeconds(420), ZoneOffset.UTC), time, Duration.ofMinutes(2), Map.of(),
+                new StringWriter(), err, false);
+        int code = SpikeNotifier.commandLine(world)
                 .execute("-c", folder.resolve("auth.ini").toString());
         if (code != 0) {
             throw new IllegalStateException(err.toString());
@@ -212,10 +212,11 @@ final class Benchmark {
         var known = new TreeMap<Hour, Long>();
         Hour.range(now.plus(-26_280), now).forEach(hour -> known.put(hour, 5L + Math.floorMod(hour.number() * 31, 17)));
         var rule = new Rule(RuleName.WEEKLY, HOURS, 0.5, 3, 5, 1, 3, Set.of(), ZoneOffset.UTC);
-        var console = new Console(new PrintWriter(new StringWriter()), new PrintWriter(new StringWriter()), false, false, false);
+        var world = new World(Clock.systemUTC(), new Ticker() { }, Duration.ofMinutes(1), Map.of(), new StringWriter(),
+                new StringWriter(), false);
         var threads = ManagementFactory.getThreadMXBean();
         long start = threads.getCurrentThreadCpuTime();
-        new Backtest(rule, new Counts(known)).print(console, 4, false);
+        new Backtest(rule, new Counts(known)).print(world, 4, false);
         System.out.printf("%nBacktest of three years, the whole grid: %.2f s of CPU%n",
                 (threads.getCurrentThreadCpuTime() - start) / 1e9);
     }

@@ -11,7 +11,6 @@ import static spikenotifier.Fakes.Trouble.first;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.URLEncoder;
 import java.nio.file.Files;
@@ -138,8 +137,8 @@ class EdgeTest {
     Outcome run(String... words) {
         var out = new StringWriter();
         var err = new StringWriter();
-        var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, false);
-        int code = SpikeNotifier.commandLine(world).setOut(new PrintWriter(out)).setErr(new PrintWriter(err))
+        var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, out, err, false);
+        int code = SpikeNotifier.commandLine(world)
                 .execute(Stream.concat(Stream.of(words), Stream.of("-c", folder.resolve("auth.ini").toString()))
                         .toArray(String[]::new));
         said.append(out).append(err);
@@ -680,9 +679,8 @@ class EdgeTest {
             for (int i = 0; i < 1000; i++) {
                 var body = broken(good.get(i % good.size()), chance);
                 desk.trouble = i % good.size() == 1 ? always("tokens", answer(200, body)) : always("search", answer(200, body));
-                var console = new Console(new PrintWriter(new StringWriter()), new PrintWriter(new StringWriter()), true,
-                        false, false);
-                var zendesk = new Zendesk(account, new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, false), console);
+                var zendesk = new Zendesk(account, new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env,
+                        new StringWriter(), new StringWriter(), false));
                 var tally = new Tally(List.of());
                 try {
                     switch (i % good.size()) {
@@ -1024,6 +1022,13 @@ class EdgeTest {
             assertEquals(1, mail.received.size());
             assertEquals(Set.of("grant_type=client_credentials", "client_id=app", "client_secret=s%26cret",
                     "scope=https%3A%2F%2Foutlook.example%2F.default"), Set.of(form.get(0).split("&")));
+        }
+
+        @Test
+        void waits_when_the_token_for_mail_cannot_be_had() throws IOException {
+            desk.trouble = always("/tenant/token", answer(503, ""));
+            config("email/TokenUrl = %s/tenant/token\nemail/ClientId = app\nemail/ClientSecret = s&cret".formatted(desk.url()));
+            assertTrue(run(Exit.TRY_LATER).err().contains("2026-11-24T13-spike.eml waits in the outbox"));
         }
 
         @Test

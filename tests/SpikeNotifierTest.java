@@ -485,7 +485,7 @@ class SpikeNotifierTest {
     void the_keys_are_told_alike_everywhere() throws IOException {
         var top = Path.of("");
         var known = new TreeSet<String>();
-        var ini = Ini.read(top.resolve("auth.ini.example"), Map.of());
+        var ini = new Ini(top.resolve("auth.ini.example"), Map.of());
         Config.from(ini);
         assertEquals(List.of(), ini.mistakes);
         ini.asked.stream().map(String::toLowerCase).forEach(known::add);
@@ -529,8 +529,8 @@ class SpikeNotifierTest {
                 """ + keys + "\n");
         Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString("rw-------"));
         var world = new World(Clock.fixed(JUDGED.to(), ZoneOffset.UTC), new Ticker() { }, Duration.ofSeconds(5),
-                Map.of(), false);
-        return SpikeNotifier.commandLine(world).setOut(new PrintWriter(out)).setErr(new PrintWriter(err))
+                Map.of(), out, err, false);
+        return SpikeNotifier.commandLine(world)
                 .execute(Stream.concat(Stream.of(words).filter(word -> !word.contains("=")), Stream.of("--config", ini.toString())).toArray(String[]::new));
     }
 
