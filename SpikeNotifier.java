@@ -339,7 +339,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var base = ini.url("BaseUrl").orElse(URI.create("https://" + host));
       var client = client(ini);
       var token = ini.secret("Credentials");
-      if (client.isEmpty() && token.isEmpty() && ini.text("ClientId").isEmpty()) {
+      if (token.isEmpty() && ini.text("ClientId").isEmpty() && ini.secret("ClientSecret").isEmpty()) {
         ini.mistake("ClientId", "missing", "ClientId and ClientSecret of an OAuth client, or older Credentials");
       } else if (client.isEmpty() && token.isPresent() && !token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+")) {
         ini.mistake("Credentials", "malformed", "email/token:KEY");

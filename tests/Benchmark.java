@@ -1,12 +1,12 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
-//SOURCES ../SpikeNotifier.java
-//SOURCES Fakes.java
-//DEPS com.github.davidmoten:subethasmtp:7.2.2
-//DEPS org.slf4j:slf4j-nop:1.7.36
+//SOURCES SpikeNotifierTest.java
+//DEPS org.jacoco:org.jacoco.core:0.8.15
+//DEPS org.jacoco:org.jacoco.agent:0.8.15:runtime
 
 package spikenotifier;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.lang.management.ManagementFactory;
@@ -16,6 +16,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -24,7 +25,14 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToLongFunction;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import java.util.zip.ZipFile;
+
+import org.jacoco.core.analysis.Analyzer;
+import org.jacoco.core.analysis.CoverageBuilder;
+import org.jacoco.core.analysis.ICounter;
+import org.jacoco.core.tools.ExecFileLoader;
 
 import spikenotifier.Fakes.Certificates;
 import spikenotifier.Fakes.MailServer;
@@ -56,6 +64,7 @@ final class Benchmark {
         benchmark.memory();
         benchmark.backtest();
         benchmark.starts();
+        benchmark.coverage();
         System.exit(0);
     }
 
@@ -252,5 +261,33 @@ final class Benchmark {
             throw new IllegalStateException(words + ": " + Files.readString(folder.resolve("once")));
         }
         return (System.nanoTime() - start) / 1e9;
+    }
+
+    /** Runs the tests once more, watched by JaCoCo. */
+    private void coverage() throws IOException, InterruptedException {
+        var classes = System.getProperty("java.class.path").split(File.pathSeparator);
+        var agent = Stream.of(classes).filter(jar -> jar.contains("jacoco.agent")).findFirst().orElseThrow();
+        var data = folder.resolve("jacoco.exec");
+        int code = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-javaagent:" + agent
+                + "=includes=spikenotifier.SpikeNotifier*,destfile=" + data, "-cp", System.getProperty("java.class.path"),
+                "spikenotifier.SpikeNotifierTest").redirectErrorStream(true).redirectOutput(folder.resolve("tests").toFile())
+                .start().waitFor();
+        var loader = new ExecFileLoader();
+        loader.load(data.toFile());
+        var builder = new CoverageBuilder();
+        var analyzer = new Analyzer(loader.getExecutionDataStore(), builder);
+        try (var jar = new ZipFile(classes[0])) {
+            for (var entry : Collections.list(jar.entries())) {
+                if (entry.getName().matches("spikenotifier/SpikeNotifier(\\$.*)?\\.class")) {
+                    analyzer.analyzeClass(jar.getInputStream(entry), entry.getName());
+                }
+            }
+        }
+        var file = builder.getSourceFiles().iterator().next();
+        var missed = IntStream.rangeClosed(file.getFirstLine(), file.getLastLine())
+                .filter(line -> file.getLine(line).getStatus() == ICounter.NOT_COVERED).mapToObj(Integer::toString).toList();
+        System.out.printf("%nTests: %s, exit code %d; lines of %s covered: %.1f %%%n", Files.readAllLines(folder.resolve("tests"))
+                .stream().reduce("", (before, line) -> line), code, file.getName(), file.getLineCounter().getCoveredRatio() * 100);
+        System.out.println("not covered: " + String.join(" ", missed));
     }
 }

@@ -69,6 +69,7 @@ class EdgeTest {
     final StringBuilder said = new StringBuilder();
     final Map<String, String> env = new HashMap<>();
     Duration patience = Duration.ofMinutes(1);
+    boolean terminal;
     Instant clock = NOW.to().plusSeconds(7 * 60);
     TroubledDesk desk;
     MailServer mail;
@@ -137,7 +138,7 @@ class EdgeTest {
     Outcome run(String... words) {
         var out = new StringWriter();
         var err = new StringWriter();
-        var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, out, err, false);
+        var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, out, err, terminal);
         int code = SpikeNotifier.commandLine(world)
                 .execute(Stream.concat(Stream.of(words), Stream.of("-c", folder.resolve("auth.ini").toString()))
                         .toArray(String[]::new));
@@ -318,6 +319,14 @@ class EdgeTest {
             var counts = history().counts();
             assertEquals(4381, counts.hours().size());
             counts.hours().forEach(hour -> assertEquals(count.applyAsLong(hour), counts.at(hour).orElseThrow()));
+        }
+
+        @Test
+        void shows_a_bar_with_the_time_left_on_a_terminal() throws IOException {
+            terminal = true;
+            var err = run(Exit.OK).err();
+            assertTrue(err.contains("\r[============                  ] 1000 of 2400 tickets, about 0:0"), err);
+            assertTrue(err.endsWith("[==============================] 2400 of 2400 tickets, about 0:00 left \n"), err);
         }
 
         @Test
@@ -802,6 +811,26 @@ class EdgeTest {
             assertTrue(mail.received.get(0).text().contains("  b        2"), mail.received.get(0).text());
         }
 
+        @Test
+        void are_not_read_in_circles() throws IOException {
+            known(240, 10);
+            desk.trouble = always("search.json", answer(200, "{\"count\":40,\"next_page\":\"%s/api/v2/search.json?page=2\","
+                    .formatted(desk.url()) + "\"results\":[%s]}".formatted(ticket(1, "a"))));
+            run(Exit.OK);
+            assertTrue(mail.received.get(0).text().contains("Ranked from 1 of 40 tickets (acme.zendesk.com: a next page that was "
+                    + "read already); 0 carry no tag."), mail.received.get(0).text());
+        }
+
+        @Test
+        void are_told_with_the_weekly_rules_own_reason() throws IOException {
+            config("spike/Rule = weekly");
+            known(24 * 7 * 5, 10);
+            run(Exit.OK);
+            assertTrue(mail.received.get(0).text().contains("Why this mail: the rule \"weekly\" calls 21 tickets or more a "
+                    + "spike: 3.0 of the hour's usual deviations (3.5) over its mean of 5 samples; this hour is at 8.7."),
+                    mail.received.get(0).text());
+        }
+
         private String ticket(int id, String tag) {
             return "{\"id\":%d,\"created_at\":\"2026-11-24T13:00:0%dZ\",\"result_type\":\"ticket\",\"tags\":[\"%s\"]}"
                     .formatted(id, id, tag);
@@ -1276,6 +1305,25 @@ class EdgeTest {
                     .start().waitFor();
         }
 
+        /** What cannot be written is told, nothing that was stored is lost, and the next run makes good. */
+        @ParameterizedTest
+        @ValueSource(strings = {"out", "out/history.csv.part/x", "out/history.csv.lock/x", "out/outbox",
+                "out/outbox/2026-11-24T13-spike.eml.part/x", "out/sent"})
+        void by_something_in_the_way_of_a_write_it_says_so(String place) throws IOException {
+            var inTheWay = folder.resolve(place);
+            Files.createDirectories(inTheWay.getParent());
+            Files.writeString(inTheWay, "");
+            var outcome = run(Exit.HISTORY);
+            assertTrue(outcome.err().lines().reduce("", (before, line) -> line).contains("cannot be written"), outcome.err());
+            Files.delete(inTheWay);
+            if (place.endsWith("/x")) {
+                Files.delete(inTheWay.getParent());
+            }
+            run(Exit.OK);
+            assertEquals(241, history().counts().hours().size());
+            assertEquals(List.of("2026-11-24T13-spike.eml"), files("sent"));
+        }
+
         @ParameterizedTest
         @ValueSource(strings = {"outbox", "sent"})
         void by_a_link_in_its_folder_it_writes_nothing_elsewhere(String name) throws IOException {
@@ -1336,6 +1384,29 @@ class EdgeTest {
                     FILE: [spike] IgnoredDays: '2026-13-01' (expected a list of dates such as 2026-12-25)
                     FILE: [spike] TimeZone: 'Mars/Olympus' (expected a zone such as Europe/Berlin)
                     """.replace("FILE", file.toString()), run(Exit.CONFIG).err());
+        }
+
+        @ParameterizedTest
+        @CsvSource(delimiter = '|', value = {
+                "zendesk/ClientId = -       | [zendesk] ClientId: missing (expected both ClientId and ClientSecret of an OAuth client)",
+                "email/ClientId = app       | [email] ClientSecret: missing (expected both ClientId and ClientSecret of an OAuth client)",
+                "email/TokenUrl = https://x.example | [email] TokenUrl: incomplete (expected TokenUrl, ClientId and ClientSecret together)",
+                "misc/OmittedTags = [1, {}] | [misc] OmittedTags: '[1, {}]' (expected a list of a text)",
+                "misc/OmittedTags = [null]  | [misc] OmittedTags: '[null]' (expected a list of a text)",
+                "webhook/Url = http://hooks.example/secret | [webhook] Url: malformed (expected an https URL, or http to loopback)",
+                "spike/AllClear = perhaps   | [spike] AllClear: 'perhaps' (expected yes or no)",
+                "misc/SpikeThreshold = NaN  | [misc] SpikeThreshold: 'NaN' (expected a number from 0 to 1000)",
+        })
+        void has_a_line_for_each_mistake(String change, String message) throws IOException {
+            config(change);
+            assertEquals(folder.resolve("auth.ini") + ": " + message + "\n", run(Exit.CONFIG).err());
+        }
+
+        @Test
+        void refuses_credentials_that_are_no_api_token() throws IOException {
+            config("zendesk/ClientId = -\nzendesk/ClientSecret = -\nzendesk/Credentials = agent@acme.example:" + API_KEY);
+            assertEquals(folder.resolve("auth.ini") + ": [zendesk] Credentials: malformed (expected email/token:KEY)\n",
+                    run(Exit.CONFIG).err());
         }
 
         @Test
@@ -1425,6 +1496,13 @@ class EdgeTest {
                     """.replace("FOLDER", folder.toString()).replace("PORT", Integer.toString(mail.port())),
                     outcome.out().replaceAll("ok    clock.*\n", ""));
             assertEquals("SAMPLE, no spike: Ticket Spike Alert!", mail.received.get(0).subject());
+        }
+
+        @Test
+        void tells_the_range_of_the_history_and_what_it_lacks() throws IOException {
+            known(100, 10);
+            assertTrue(run(Exit.OK, "doctor").out().contains("ok    history: 2026-11-20T09:00Z to 2026-11-24T12:00Z, 140 hours "
+                    + "unknown of the last 240\n"));
         }
 
         @Test

@@ -342,6 +342,25 @@ class SpikeNotifierTest {
         assertEquals(file + ": " + fault + "\n", err.toString());
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+            "EMPTY               | line 1, column 1: '' (expected date,00,01,…,23)",
+            "when,00             | line 1, column 1: 'when' (expected date,00,01,…,23)",
+            "date,00,24          | line 1, column 24: '24' (expected each of 00 to 23 once)",
+            "date,00,0           | line 1, column 0: '0' (expected each of 00 to 23 once)",
+    })
+    void a_header_without_sense_is_a_fault_too(String text, String fault) throws IOException {
+        var file = file(text.replace("EMPTY", ""));
+        assertEquals(74, run("backtest", "--json"));
+        assertEquals(file + ": " + fault + "\n", err.toString());
+    }
+
+    @Test
+    void a_report_needs_a_history() throws IOException {
+        assertEquals(74, run("report"));
+        assertEquals(folder.resolve("history.csv") + ": no hour is known yet (expected a first run)\n", err.toString());
+    }
+
     @Test
     void backtest_prints_one_json_object_for_each_known_hour() throws IOException {
         var cells = ",".repeat(23);
