@@ -929,7 +929,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     static String oneLine(String text) {
       var line = text.replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
-      return line.length() > 200 ? line.substring(0, 200) + "…" : line;
+      return line.length() > 200 ? line.substring(0, 200) + "\u2026" : line;
     }
 
     /** An access token by OAuth client credentials (RFC 6749, 4.4), for Zendesk and for SMTP alike. */
@@ -1246,7 +1246,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * Reads {@code date,00,…,23}, one row a UTC date, an empty cell for unknown; or the layout of the Python
+     * Reads {@code date,00,...,23}, one row a UTC date, an empty cell for unknown; or the layout of the Python
      * script: nameless first column, columns 0 to 23 in any order, {@code 12.0} for 12. A spreadsheet's byte
      * order mark, line ends and semicolons do no harm. No file is an empty history.
      *
@@ -1288,7 +1288,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         hours.add(Integer.valueOf(name));
       }
       if (!hours.isEmpty() && header.get(0).matches("(?i)date|")) return hours;
-      throw fault(1, "1", "'%s'".formatted(header.get(0)), "date,00,01,…,23");
+      throw fault(1, "1", "'%s'".formatted(header.get(0)), "date,00,01,\u2026,23");
     }
 
     private void readRow(int line, List<String> cells, List<Integer> hours, Set<LocalDate> dates) {
@@ -2416,7 +2416,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static void leftOut(String why, List<Hour> hours, World world) {
-      var names = hours.stream().limit(30).map(Hour::name).collect(joining(" ")) + (hours.size() > 30 ? " …" : "");
+      var names = hours.stream().limit(30).map(Hour::name).collect(joining(" ")) + (hours.size() > 30 ? " \u2026" : "");
       if (!hours.isEmpty()) world.result("  left out, %s: %s".formatted(why, names));
     }
 

@@ -344,8 +344,8 @@ class SpikeNotifierTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-            "EMPTY               | line 1, column 1: '' (expected date,00,01,…,23)",
-            "when,00             | line 1, column 1: 'when' (expected date,00,01,…,23)",
+            "EMPTY               | line 1, column 1: '' (expected date,00,01,\u2026,23)",
+            "when,00             | line 1, column 1: 'when' (expected date,00,01,\u2026,23)",
             "date,00,24          | line 1, column 24: '24' (expected each of 00 to 23 once)",
             "date,00,0           | line 1, column 0: '0' (expected each of 00 to 23 once)",
     })
