@@ -656,6 +656,15 @@ class EdgeTest {
             assertTrue(outcome.err().contains(message), outcome.err());
         }
 
+        /** A server may echo what it was sent; the test's end looks for every secret. */
+        @Test
+        void may_tell_secrets_but_they_go_no_further() throws IOException {
+            known(240, 10);
+            desk.trouble = always("count", answer(403, "{\"error\":\"no access for %s with %s and %s\"}".formatted(Desk.SECRET,
+                    MailServer.PASSWORD.replace("\\", "\\\\"), URLEncoder.encode(MailServer.PASSWORD, UTF_8))));
+            assertTrue(run(Exit.REFUSED, "-v").err().contains("no access for *** with *** and ***"), said.toString());
+        }
+
         @Test
         void signs_in_with_an_older_api_token_and_says_when_they_end() throws IOException {
             config("zendesk/ClientId = -\nzendesk/ClientSecret = -\nzendesk/Credentials = agent@acme.example/token:" + API_KEY);
@@ -1258,6 +1267,55 @@ class EdgeTest {
             assertTrue(ids.size() <= 2, "one alert an hour, and the hour may have changed meanwhile: " + ids);
         }
 
+        /** The same at each request of a run that has a spike to tell; an hour later the next run makes good. */
+        @Test
+        void while_it_has_a_spike_to_tell_it_tells_it_an_hour_later() throws IOException, InterruptedException {
+            var hour = Hour.lastFull(Clock.systemUTC());
+            desk(each -> each.compareTo(hour) >= 0 ? 40 : 10);
+            config("");
+            boolean ended = true;
+            int request = 0;
+            for (; ended; request++) {
+                int end = request + 1;
+                var history = History.open(folder.resolve("out/history.csv"), true);
+                Hour.range(hour.plus(-240), hour).forEach(each -> history.put(each, 10));
+                history.save();
+                var met = new AtomicInteger();
+                var child = new Process[1];
+                var ready = new CountDownLatch(1);
+                desk.trouble = (exchange, path) -> {
+                    if (met.incrementAndGet() != end) {
+                        return false;
+                    }
+                    await(ready);
+                    child[0].destroyForcibly();
+                    throw new IOException("ended");
+                };
+                child[0] = child();
+                ready.countDown();
+                assertTrue(child[0].waitFor(2, TimeUnit.MINUTES));
+                ended = met.get() >= end;
+                desk.trouble = Trouble.NONE;
+                clock = hour.plus(1).to().plusSeconds(420);
+                run(Exit.OK);
+                var subjects = mail.received.stream().map(each -> each.header("Message-ID")).toList();
+                assertTrue(subjects.contains("<%s-spike@spike-notifier.acme.zendesk.com>".formatted(hour.name())),
+                        "ended at request %d: %s".formatted(end, subjects));
+                assertEquals(40, history().at(hour).orElseThrow());
+                mail.received.clear();
+                clear(folder.resolve("out"));
+            }
+            assertTrue(request > 6, "requests: " + request);
+        }
+
+        private void clear(Path place) throws IOException {
+            try (var files = Files.walk(place)) {
+                for (var file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+                    Files.delete(file);
+                }
+            }
+        }
+
         private void await(CountDownLatch latch) {
             try {
                 latch.await();
@@ -1300,9 +1358,13 @@ class EdgeTest {
             }
         }
 
-        private int command(String... words) throws IOException, InterruptedException {
-            return new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                    .start().waitFor();
+        private int command(String... words) throws InterruptedException {
+            try {
+                return new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .start().waitFor();
+            } catch (IOException e) {
+                return 127; // there is no such command
+            }
         }
 
         /** What cannot be written is told, nothing that was stored is lost, and the next run makes good. */

@@ -28,6 +28,7 @@ import java.time.LocalDate;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -57,6 +58,7 @@ class SpikeNotifierTest {
     Path folder;
 
     public static void main(String[] args) {
+        Locale.setDefault(Locale.ROOT); // as the program does
         Fakes.Certificates.install();
         var summary = new SummaryGeneratingListener();
         LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request()
