@@ -437,7 +437,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private void parse(String text) throws IOException {
       var parser = new org.ini4j.Ini();
-      parser.getConfig().setEscape(false); // a backslash in a password is a plain character
+      parser.getConfig().setEscape(false); // a backslash in a password is a plain character,
+      parser.getConfig().setEscapeNewline(false); // at its end too
       parser.getConfig().setMultiOption(true);
       try {
         parser.load(new StringReader(joinIndented(text.replaceFirst("^\uFEFF", ""))));

@@ -30,6 +30,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -499,6 +500,23 @@ class SpikeNotifierTest {
         assertEquals(0, browser.exitValue(), () -> Fakes.read(log));
         assertTrue(Files.readString(dom).contains("</svg>"));
         assertTrue(Files.readString(log).lines().noneMatch(line -> line.contains("CONSOLE")), () -> Fakes.read(log));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+            "a\\b        | a\\b        | a backslash",
+            "ends in \\  | ends in \\  | and at the end, where others go on with the next line",
+            "a;b #c =d:e | a;b #c =d:e | marks of comments and keys",
+            "50%${x}$1   | 50%${x}$1   | what templates replace",
+            "\" a b \"   |~ a b ~     | quotes keep the blanks within",
+            "\"half      | \"half      | one quote is a character",
+            "say \"hi\"   | say \"hi\"   | quotes in the middle are characters",
+    })
+    void a_password_keeps_every_character(String written, String password, String why) throws IOException {
+        var ini = Files.writeString(folder.resolve("auth.ini"), "[email]\nPassword = " + written + "\nHost = smtp.example\n");
+        var email = new Ini(ini, Map.of()).in("email");
+        assertEquals(Optional.of(password), email.secret("Password"), why);
+        assertEquals(Optional.of("smtp.example"), email.text("Host"), why);
     }
 
     /** The keys in README's table, in the example file and in the code are the same. */
