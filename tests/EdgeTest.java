@@ -989,6 +989,31 @@ class EdgeTest {
             assertEquals(List.of("2026-11-24T13-spike.eml"), files("outbox"));
         }
 
+        @Test
+        void speaks_tls_from_the_start_on_a_port_for_that() throws IOException {
+            mail.close();
+            mail = new MailServer(Certificates.context("good"), MailServer.byPassword(), true);
+            config("email/Security = tls");
+            run(Exit.OK);
+            assertEquals(1, mail.received.size());
+            mail.close();
+            mail = new MailServer(Certificates.context("other"), MailServer.byPassword(), true);
+            config("email/Security = tls");
+            later(1);
+            desk.trouble = (exchange, path) -> path.contains("count") && answer(200, "{\"count\":40}").takes(exchange, path);
+            run(Exit.TRY_LATER);
+            assertEquals(0, mail.received.size());
+        }
+
+        @Test
+        void needs_no_sign_in_where_none_is_asked_for() throws IOException {
+            mail.close();
+            mail = new MailServer(null, null);
+            config("email/Security = none\nemail/Password = -");
+            run(Exit.OK);
+            assertEquals(1, mail.received.size());
+        }
+
         @ParameterizedTest
         @ValueSource(strings = {"expired", "other", "untrusted"})
         void refuses_a_mail_servers_certificate_that_is(String alias) throws IOException {

@@ -238,9 +238,16 @@ final class Fakes {
         private final SMTPServer server;
 
         MailServer(SSLContext tls, AuthenticationHandlerFactory signIn) throws IOException {
+            this(tls, signIn, false);
+        }
+
+        /** @param fromTheStart TLS as on port 465, without STARTTLS */
+        MailServer(SSLContext tls, AuthenticationHandlerFactory signIn, boolean fromTheStart) throws IOException {
             var builder = SMTPServer.port(0).bindAddress(InetAddress.getByName("127.0.0.1"))
                     .messageHandlerFactory(context -> new Handler());
-            if (tls != null) {
+            if (fromTheStart) {
+                builder = builder.serverSocketFactory(tls);
+            } else if (tls != null) {
                 builder = builder.enableTLS().requireTLS().startTlsSocketFactory(tls);
             }
             if (signIn != null) {
