@@ -297,9 +297,9 @@ public final class SpikeNotifier implements Callable<Integer> {
     static Config load(Path file, World world) {
       var ini = new Ini(file, world.env);
       var config = from(ini);
+      ini.secrets.forEach(world::hide);
       ini.unknownKeys().forEach(world::warn);
       if (!ini.mistakes.isEmpty()) throw new Fault(Exit.CONFIG, String.join("\n", ini.mistakes));
-      ini.secrets.forEach(world::hide);
       ini.warnIfOthersCanRead(world);
       return config;
     }
@@ -323,7 +323,7 @@ public final class SpikeNotifier implements Callable<Integer> {
           spike.parsed("TimeZone", "a zone such as Europe/Berlin", ZoneId::of).orElse(ZoneId.of("UTC")));
       return new Config(history, ini.folder().resolve("out"), zendesk, mail, rule,
           misc.whole("NumTags", 10, 1, 1000),
-          misc.list("OmittedTags", "a text", SpikeNotifier::lower),
+          misc.list("OmittedTags", "tags", SpikeNotifier::lower),
           spike.choice("Repeat", Repeat.EVERY),
           spike.choice("AllClear", YesNo.YES) == YesNo.YES,
           ini.in("webhook").secretUrl("Url"),
@@ -1310,8 +1310,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     private LocalDate date(int line, String cell) {
       try {
         var date = DATE.matcher(cell);
-        if (date.matches()) return LocalDate.parse(date.group(1));
-        throw new DateTimeException(cell);
+        if (date.matches() && cell.matches("(19|20|21).*")) return LocalDate.parse(date.group(1));
+        throw new DateTimeException(cell); // a year far off would make Counts as large as the gap
       } catch (DateTimeException e) {
         throw fault(line, "date", "'%s'".formatted(cell), "a date such as 2026-11-23");
       }

@@ -337,6 +337,7 @@ class SpikeNotifierTest {
     @CsvSource(delimiter = '|', value = {
             "2026-11-23,1|line 2, column 1: 2 cells (expected 25 as in the header)",
             "23.11.2026,,,,,,,,,,,,,,,,,,,,,,,,|line 2, column date: '23.11.2026' (expected a date such as 2026-11-23)",
+            "9026-11-23,,,,,,,,,,,,,,,,,,,,,,,,|line 2, column date: '9026-11-23' (expected a date such as 2026-11-23)",
             "2026-11-23,,-1,,,,,,,,,,,,,,,,,,,,,,|line 2, column 01: '-1' (expected a count, or nothing for an unknown hour)",
     })
     void a_line_without_sense_is_one_line_of_fault_and_exit_74(String line, String fault) throws IOException {
