@@ -1648,7 +1648,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (weekly ? count < bar : count <= bar) missed.add("SpikeThreshold");
       if (weekly && usual.z(count).orElseThrow() < deviations) missed.add("Deviations");
       if (weekly && count - usual.mean() < minExtra) missed.add("MinExtra");
-      if (count < minTickets) missed.add("MinTickets");
+      if (count < Math.max(1, minTickets)) missed.add("MinTickets"); // no tickets at all are no spike, whatever is set
       return missed;
     }
 
@@ -2063,9 +2063,14 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** Both forms of a cell; {@code style} is that of its {@code td}. */
   record Cell(String text, String html, String style) {
-    private static final int WIDTH = 30; // characters of a bar
+    private static final int WIDTH = 30;    // characters of a bar
+    private static final int LONGEST = 100; // characters of other people's text
 
-    static Cell of(String words) { return new Cell(clean(words), escape(words), "overflow-wrap:anywhere"); }
+    static Cell of(String words) {
+      var shown = words.length() > LONGEST ? words.substring(0, LONGEST) + "..." : words;
+      return new Cell(clean(shown), escape(shown), "overflow-wrap:anywhere");
+    }
+
     static Cell right(String words) { return new Cell("%7s".formatted(words), escape(words), "text-align:right"); }
 
     static Cell link(String words, String url) {

@@ -904,13 +904,15 @@ class EdgeTest {
         void cannot_put_markup_or_line_breaks_into_the_mail() throws IOException {
             known(240, 10);
             desk.trouble = first(1, "search.json", answer(200, """
-                    {"count":1,"results":[{"id":7,"created_at":"2026-11-24T13:00:00Z","result_type":"ticket","subject":
-                    "<script>x</script>\\r\\nBcc: all@example.com \\u202eevil","tags":["<b>&\\"'"]}]}"""));
+                    {"count":1,"results":[{"id":8,"created_at":"2026-11-24T13:00:01Z","result_type":"ticket","subject":"%s",
+                    "tags":[]},{"id":7,"created_at":"2026-11-24T13:00:00Z","result_type":"ticket","subject":
+                    "<script>x</script>\\r\\nBcc: all@example.com \\u202eevil","tags":["<b>&\\"'"]}]}""".formatted("long ".repeat(1000))));
             run(Exit.OK);
             var html = mail.received.get(0).part(1);
             assertTrue(html.contains("&lt;script&gt;x&lt;/script&gt; Bcc: all@example.com  evil"), html);
             assertTrue(html.contains("&lt;b&gt;&amp;&quot;&#39;"), html);
             assertFalse(html.contains("<script"), html);
+            assertTrue(mail.received.get(0).text().contains("/8  " + "long ".repeat(20) + "...\n"), mail.received.get(0).text());
             assertNull(mail.received.get(0).header("Bcc"));
         }
 

@@ -223,6 +223,13 @@ class SpikeNotifierTest {
     }
 
     @Test
+    void no_tickets_are_no_spike_whatever_is_set() {
+        var rule = new Rule(RuleName.WEEKLY, 4380, 0, 0, 0, 0, 1, Set.of(), UTC);
+        assertInstanceOf(Calm.class, judge(rule, every(168, 0, 0, 0, 0), 0));
+        assertInstanceOf(Spike.class, judge(rule, every(168, 0, 0, 0, 0), 1));
+    }
+
+    @Test
     void ignored_days_are_never_samples() {
         var christmas = JUDGED.plus(-168).date(UTC);
         var rule = rule(RuleName.WEEKLY, 4380, 0.5, 1, 3, UTC, christmas);
