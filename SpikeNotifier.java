@@ -697,7 +697,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     final Clock clock;
     final Ticker ticker;
-    final Duration patience; // for one HTTP answer
+    final Duration patience; // for one HTTP answer; twice that for one mail
     final Map<String, String> env;
     final PrintWriter out; // results
     final PrintWriter err; // everything else
@@ -2245,9 +2245,6 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** The mail as a message, and its way to the SMTP server. */
   record Mailer(Mail mail, World world) implements Outbox.Carrier {
     private static final Pattern ID = Pattern.compile("(?im)^Message-ID:\\s*(\\S+)");
-    private static final int SILENCE = 30_000; // milliseconds without a byte
-    private static final Duration MOST = Duration.ofMinutes(3);
-
     /** The whole message in ASCII, as stored and sent. */
     static String message(Alert alert, Config config, Clock clock) {
       var id = id(alert.hour(), alert.kind(), config.zendesk());
@@ -2310,7 +2307,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var password = mail.oauth().map(door -> new Http(world).token(door.url(), door.client(), door.scope(),
           Exit.TRY_LATER, "[email]").access_token()).or(mail::password).orElse(null);
       try {
-        Deadline.within(MOST, () -> {
+        Deadline.within(world.patience.multipliedBy(2), () -> {
           try (var transport = session().getTransport()) {
             transport.connect(mail.host(), mail.port(), password == null ? null : mail.username(), password);
             talk.with(transport);
@@ -2340,7 +2337,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       var settings = new Properties();
       settings.setProperty("mail.transport.protocol", smtp);
       boolean starttls = mail.security() == Security.STARTTLS;
-      Map.of("connectiontimeout", SILENCE, "timeout", SILENCE, "writetimeout", SILENCE, "starttls.enable", starttls,
+      long silence = world.patience.toMillis() / 3; // 30 seconds without a byte
+      Map.of("connectiontimeout", silence, "timeout", silence, "writetimeout", silence, "starttls.enable", starttls,
           "starttls.required", starttls, "ssl.checkserveridentity", true, "sendpartial", true,
           "auth", mail.oauth().isPresent() || mail.password().isPresent())
           .forEach((name, value) -> settings.setProperty("mail.%s.%s".formatted(smtp, name), value.toString()));

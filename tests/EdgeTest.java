@@ -983,6 +983,29 @@ class EdgeTest {
         }
 
         @Test
+        void waits_when_the_server_says_nothing_or_drips() throws IOException {
+            desk.trouble = (exchange, path) -> path.contains("count") && answer(200, "{\"count\":40}").takes(exchange, path);
+            run(Exit.OK);
+            patience = Duration.ofSeconds(3);
+            var never = new CountDownLatch(1);
+            try (var silent = new RawServer(socket -> never.await(1, TimeUnit.MINUTES));
+                    var dripping = new RawServer(socket -> {
+                        for (int i = 0; i < 300; i++) {
+                            socket.getOutputStream().write('2');
+                            Thread.sleep(200);
+                        }
+                    })) {
+                for (var server : List.of(silent, dripping)) {
+                    later(1);
+                    config("email/Port = " + server.url().replaceAll(".*:", ""));
+                    assertTrue(run(Exit.TRY_LATER).err().contains("[email] localhost:" + server.url().replaceAll(".*:", "")));
+                }
+            }
+            never.countDown();
+            assertEquals(2, files("outbox").size());
+        }
+
+        @Test
         void never_speaks_in_the_clear() throws IOException {
             mail.close();
             mail = new MailServer(null, MailServer.byPassword()); // no STARTTLS
