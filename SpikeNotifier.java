@@ -140,7 +140,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   private Hour lastHour() {
     var last = Hour.lastFull(world.clock);
-    if (chosen == null || chosen.compareTo(last) <= 0) return chosen == null ? last : chosen;
+    if (chosen == null) return last;
+    if (chosen.compareTo(last) <= 0) return chosen;
     throw new Fault(Exit.USAGE, "--hour %s: is not over yet (expected %s or earlier)".formatted(chosen, last));
   }
 
@@ -337,23 +338,23 @@ public final class SpikeNotifier implements Callable<Integer> {
         return name + ".zendesk.com";
       });
       var base = ini.url("BaseUrl").orElse(URI.create("https://" + host));
-      var client = client(ini);
       var token = ini.secret("Credentials");
-      if (token.isEmpty() && ini.text("ClientId").isEmpty() && ini.secret("ClientSecret").isEmpty()) {
-        ini.mistake("ClientId", "missing", "ClientId and ClientSecret of an OAuth client, or older Credentials");
-      } else if (client.isEmpty() && token.isPresent() && !token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+")) {
+      var client = client(ini, token.isEmpty());
+      if (client.isEmpty() && token.isPresent() && !token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+")) {
         ini.mistake("Credentials", "malformed", "email/token:KEY");
       }
       return new Account(host, base, client, token, ini.text("Query").orElse(""),
           ini.whole("RequestsPerMinute", 100, 1, 100_000));
     }
 
-    private static Optional<Client> client(Ini.Section ini) {
+    private static Optional<Client> client(Ini.Section ini, boolean required) {
       var id = ini.text("ClientId");
       var secret = ini.secret("ClientSecret");
       if (id.isPresent() != secret.isPresent()) {
         ini.mistake(id.isPresent() ? "ClientSecret" : "ClientId", "missing",
             "both ClientId and ClientSecret of an OAuth client");
+      } else if (required && id.isEmpty()) {
+        ini.mistake("ClientId", "missing", "ClientId and ClientSecret of an OAuth client, or older Credentials");
       }
       return id.flatMap(i -> secret.map(s -> new Client(i, s)));
     }
@@ -367,7 +368,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (security == Security.NONE && !isLoopback(host)) {
         ini.mistake("Security", "none to " + host, "starttls or tls; none is for loopback only");
       }
-      var client = client(ini);
+      var client = client(ini, false);
       var url = ini.url("TokenUrl");
       if (client.isPresent() != url.isPresent() && (client.isPresent() || ini.text("TokenUrl").isPresent())) {
         ini.mistake("TokenUrl", "incomplete", "TokenUrl, ClientId and ClientSecret together");
@@ -427,7 +428,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       this.file = file;
       this.env = env;
       try {
-        parse(Files.readString(file));
+        parse(Disk.read(file));
       } catch (NoSuchFileException e) {
         throw new Fault(Exit.CONFIG, file + ": not found (expected a copy of auth.ini.example, or --config FILE)", e);
       } catch (IOException e) {
@@ -441,7 +442,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       parser.getConfig().setEscapeNewline(false); // at its end too
       parser.getConfig().setMultiOption(true);
       try {
-        parser.load(new StringReader(joinIndented(text.replaceFirst("^\uFEFF", ""))));
+        parser.load(new StringReader(joinIndented(text)));
       } catch (InvalidFileFormatException e) {
         var line = LINE_NUMBER.matcher(e.getMessage()); // the rest of the message may be a password
         throw new Fault(Exit.CONFIG, "%s: line %s is neither [section] nor Key = value".formatted(file,
@@ -470,7 +471,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var name = (section.equalsIgnoreCase("mods") ? "misc" : section) + "/" + key;
       var value = given.get(0) == null ? "" : given.get(0).strip();
       if (given.size() > 1 || values.containsKey(name)) in(section).mistake(key, "given twice", "once");
-      values.put(name, value.replaceAll("^\"(.*)\"$", "$1"));
+      values.put(name, unquoted(value));
     }
 
     Path folder() { return file.toAbsolutePath().normalize().getParent(); }
@@ -632,6 +633,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   static String lower(String text) { return text.toLowerCase(Locale.ROOT); }
 
+  static String unquoted(String text) { return text.replaceAll("^\"(.*)\"$", "$1"); }
+
   // ==== Hour: which full hour is meant =================================================
 
   /** A full UTC hour {@code [from, to)}, as whole hours since 1970-01-01T00Z. */
@@ -760,16 +763,20 @@ public final class SpikeNotifier implements Callable<Integer> {
       var text = "%d of %d %s, about %d:%02d left".formatted(done, all, what, left / 60, left % 60);
       int full = (int) Math.min(BAR, done * BAR / Math.max(1, all));
       if (!terminal) warn(text);
-      else err.printf("\r[%s%s] %s %s", "=".repeat(full), " ".repeat(BAR - full), text, 
+      else err.printf("\r[%s%s] %s %s", "=".repeat(full), " ".repeat(BAR - full), text,
           done >= all ? "\n" : "").flush();
     }
 
     /** What the user is told of a failure, and its exit code. */
     int report(Throwable e) {
+      if (e instanceof Fault fault) {
+        warn(fault.getMessage());
+        return fault.exit.code;
+      }
       var trace = new StringWriter();
-      if (!(e instanceof Fault)) e.printStackTrace(new PrintWriter(trace));
-      warn(e instanceof Fault ? e.getMessage() : trace.toString());
-      return e instanceof Fault fault ? fault.exit.code : Exit.BUG.code;
+      e.printStackTrace(new PrintWriter(trace));
+      warn(trace.toString());
+      return Exit.BUG.code;
     }
   }
 
@@ -1257,7 +1264,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     static History open(Path file, boolean writable) {
       var history = new History(file, writable);
       try {
-        history.read(Files.readString(file).replaceFirst("^\uFEFF", "").lines().toList());
+        history.read(Disk.read(file).lines().toList());
       } catch (NoSuchFileException e) {
         return history;
       } catch (IOException e) {
@@ -1278,7 +1285,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static List<String> cells(String line, String comma) {
-      return Stream.of(line.split(comma, -1)).map(c -> c.strip().replaceAll("^\"(.*)\"$", "$1")).toList();
+      return Stream.of(line.split(comma, -1)).map(cell -> unquoted(cell.strip())).toList();
     }
 
     private List<Integer> hoursOf(List<String> header) {
@@ -1351,6 +1358,9 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** Files that survive a kill, and that a link planted in a folder cannot send elsewhere. */
   static final class Disk {
     private Disk() { }
+
+    /** UTF-8 text, without the byte order mark that editors and spreadsheets put before it. */
+    static String read(Path file) throws IOException { return Files.readString(file).replaceFirst("^\uFEFF", ""); }
 
     /** Temp sibling, fsync, atomic move: a reader or a kill sees the old file or the new one. Owner alone reads. */
     static void write(Path file, String content) {
@@ -1567,7 +1577,10 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     Verdict judge(Counts counts, Hour hour, long count) {
       var samples = samples(counts, hour);
-      var usual = usual(counts, hour, samples);
+      return judge(hour, count, samples, usual(counts, hour, samples));
+    }
+
+    Verdict judge(Hour hour, long count, Samples samples, Optional<Usual> usual) {
       if (usual.isEmpty()) return new Learning(hour, count, samples.known().size());
       double limit = name == RuleName.MEAN ? (1 + threshold) * usual.get().mean() : least(usual.get());
       return passes(count, usual.get()) ? new Spike(hour, count, usual.get(), limit)
@@ -2429,7 +2442,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     private ObjectNode json() {
       var count = counts.at(hour);
       var json = count.isEmpty() ? JSON.createObjectNode().put("hour", hour.from().toString()).putNull("count")
-          : asJson(rule.judge(counts, hour, count.getAsLong()), Optional.empty(), List.of());
+          : asJson(rule.judge(hour, count.getAsLong(), samples, usual), Optional.empty(), List.of());
       json.put("rule", lower(rule.name().name())).put("needed", usual.map(rule::least).orElse(null))
           .put("why", sentence());
       var list = json.putArray("compared");
@@ -2492,7 +2505,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         }
       }
       world.result("\nThe five largest with the settings of auth.ini:");
-      episodes(rule, counts).stream().sorted(Comparator.comparingDouble(Episode::excess).reversed()).limit(5)
+      episodes(verdicts(rule, counts)).stream().sorted(Comparator.comparingDouble(Episode::excess).reversed()).limit(5)
           .forEach(e -> world.result("  %s  %d hours, peak %d, %.0f over the usual"
               .formatted(e.start(), e.hours(), e.peak().count(), e.excess())));
       var best = lines.stream().filter(line -> line.rule().name() == RuleName.WEEKLY)
@@ -2528,10 +2541,10 @@ public final class SpikeNotifier implements Callable<Integer> {
       return counts.hours().stream().map(hour -> rule.judge(counts, hour, counts.at(hour).orElseThrow()));
     }
 
-    /** Every spike episode of the history, oldest first. */
-    static List<Episode> episodes(Rule rule, Counts counts) {
+    /** Every spike episode among the verdicts; both oldest first. */
+    static List<Episode> episodes(Stream<Verdict> verdicts) {
       var episodes = new ArrayDeque<Episode>();
-      verdicts(rule, counts).filter(Spike.class::isInstance).map(Spike.class::cast).map(Episode::of).forEach(next -> {
+      verdicts.filter(Spike.class::isInstance).map(Spike.class::cast).map(Episode::of).forEach(next -> {
         boolean goesOn = !episodes.isEmpty()
             && episodes.getLast().start().plus(episodes.getLast().hours()).equals(next.start());
         episodes.add(goesOn ? episodes.removeLast().and(next) : next);
@@ -2543,7 +2556,7 @@ public final class SpikeNotifier implements Callable<Integer> {
   // ==== Report: what does the history look like ========================================
 
   /** {@code report.html}: one page that needs no network. Local time; unknown hours are hatched. */
-  record Report(Rule rule, Counts counts) {
+  record Report(Rule rule, NavigableMap<Hour, Verdict> verdicts) {
     private static final int LINE_DAYS = 14;
     private static final String PAGE = """
         <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Spike Notifier</title>
@@ -2571,11 +2584,15 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     static Path write(Path folder, Config config, Counts counts) {
       var rule = config.rule();
-      var report = new Report(rule, counts);
-      var last = counts.hours().stream().max(Comparator.naturalOrder()).orElseThrow(() -> new Fault(Exit.HISTORY,
-          config.history() + ": no hour is known yet (expected a first run)"));
-      var first = Collections.max(List.of(counts.hours().get(0), last.plus(-rule.numHours())));
-      var rows = Backtest.episodes(rule, counts).stream().filter(e -> e.start().compareTo(first) >= 0).map(e ->
+      var verdicts = new TreeMap<Hour, Verdict>();
+      Backtest.verdicts(rule, counts).forEach(verdict -> verdicts.put(verdict.hour(), verdict));
+      if (verdicts.isEmpty()) {
+        throw new Fault(Exit.HISTORY, config.history() + ": no hour is known yet (expected a first run)");
+      }
+      var report = new Report(rule, verdicts);
+      var last = verdicts.lastKey();
+      var first = Collections.max(List.of(verdicts.firstKey(), last.plus(-rule.numHours())));
+      var rows = Backtest.episodes(verdicts.values().stream()).stream().filter(e -> e.start().compareTo(first) >= 0).map(e ->
           "<tr><td>%s<td>%d<td>%d<td>%.0f</tr>\n".formatted(report.time(e.start()), e.hours(), e.peak().count(),
               e.excess())).collect(Collectors.toCollection(ArrayList::new));
       Collections.reverse(rows);
@@ -2589,8 +2606,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private String line(Hour last) {
       var first = last.plus(-24 * LINE_DAYS + 1);
-      var verdicts = Backtest.verdicts(rule, counts).filter(v -> v.hour().compareTo(first) >= 0).toList();
-      double most = verdicts.stream().mapToDouble(v -> Math.max(v.count(), v instanceof Judged j ? j.limit() : 0))
+      var recent = verdicts.tailMap(first).values();
+      double most = recent.stream().mapToDouble(v -> Math.max(v.count(), v instanceof Judged j ? j.limit() : 0))
           .max().orElse(1) + 1e-9;
       ToDoubleFunction<Hour> x = hour -> hour.number() - first.number() + 24.0;
       DoubleUnaryOperator y = tickets -> 108 - tickets / most * 96;
@@ -2598,7 +2615,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var path = new StringBuilder();
       var marks = new StringBuilder();
       Hour before = null;
-      for (var v : verdicts) {
+      for (var v : recent) {
         double at = x.applyAsDouble(v.hour());
         path.append("%s%.1f %.1f".formatted(v.hour().plus(-1).equals(before) ? "L" : "M", at,
             y.applyAsDouble(v.count())));
@@ -2624,8 +2641,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private String heatmap(Hour first, Hour last) {
       var newest = last.date(rule.zone());
-      var counted = counts.hours().stream().filter(h -> h.compareTo(first) >= 0)
-          .mapToLong(h -> counts.at(h).orElseThrow()).sorted().toArray();
+      var counted = verdicts.tailMap(first).values().stream().mapToLong(Verdict::count).sorted().toArray();
       double high = Math.max(1, counted[(counted.length - 1) * 98 / 100]); // one outage must not pale the rest
       var cells = new StringBuilder();
       IntStream.of(0, 6, 12, 18).forEach(h -> cells.append("<text x=\"%d\" y=\"10\">%02d:00</text>"
@@ -2646,13 +2662,13 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String cell(Hour hour, int x, int y, double high) {
-      var count = counts.at(hour);
-      boolean spike = count.isPresent() && rule.judge(counts, hour, count.getAsLong()) instanceof Spike;
-      var fill = count.isEmpty() ? "url(#u)" : "color-mix(in srgb,var(--hot) %.0f%%,var(--cold))"
-          .formatted(Math.min(100, count.getAsLong() / high * 100));
+      var verdict = verdicts.get(hour); // null for an unknown hour
+      boolean spike = verdict instanceof Spike;
+      var fill = verdict == null ? "url(#u)" : "color-mix(in srgb,var(--hot) %.0f%%,var(--cold))"
+          .formatted(Math.min(100, verdict.count() / high * 100));
       return "<rect x=\"%d\" y=\"%d\" width=\"11\" height=\"11\" fill=\"%s\"%s><title>%s: %s</title></rect>%s\n"
           .formatted(x, y, fill, spike ? " stroke=\"var(--spike)\" stroke-width=\"2\"" : "", time(hour),
-              count.isEmpty() ? "unknown" : count.getAsLong(), spike ? "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" "
+              verdict == null ? "unknown" : verdict.count(), spike ? "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" "
                   .formatted(x + 5.5, y + 5.5) + "fill=\"var(--spike)\"/>" : "");
     }
   }
@@ -2789,7 +2805,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private static void clear(Path folder) throws IOException {
+    static void clear(Path folder) throws IOException {
       if (!Files.isDirectory(folder)) return;
       try (var files = Files.walk(folder)) {
         for (var file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);

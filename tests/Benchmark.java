@@ -81,13 +81,14 @@ final class Benchmark {
         }
     }
 
-    private void config(TroubledDesk desk, int port, String more) throws IOException {
+    private void config(TroubledDesk desk, int port, int requestsPerMinute) throws IOException {
         Files.writeString(folder.resolve("auth.ini"), """
                 [zendesk]
                 Domain = acme
                 ClientId = spike
                 ClientSecret = %s
                 BaseUrl = %s
+                RequestsPerMinute = %d
                 [email]
                 Sender = spikes@acme.example
                 Recipient = team@acme.example
@@ -95,11 +96,10 @@ final class Benchmark {
                 Port = %d
                 Username = spikes
                 Password = %s
-                %s
-                """.formatted(Desk.SECRET, desk.url(), port, MailServer.PASSWORD, more));
+                """.formatted(Desk.SECRET, desk.url(), requestsPerMinute, port, MailServer.PASSWORD));
     }
 
-    private int run(Ticker time) {
+    private void run(Ticker time) {
         var err = new StringWriter();
         var world = new World(Clock.fixed(now.to().plusSeconds(420), ZoneOffset.UTC), time, Duration.ofMinutes(2), Map.of(),
                 new StringWriter(), err, false);
@@ -107,18 +107,6 @@ final class Benchmark {
                 .execute("-c", folder.resolve("auth.ini").toString());
         if (code != 0) {
             throw new IllegalStateException(err.toString());
-        }
-        return code;
-    }
-
-    private void clear() throws IOException {
-        if (!Files.exists(folder.resolve("out"))) {
-            return;
-        }
-        try (var files = Files.walk(folder.resolve("out"))) {
-            for (var file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
         }
     }
 
@@ -138,8 +126,8 @@ final class Benchmark {
                     pause(LATENCY.toMillis() / (double) time.times());
                     return limits.takes(exchange, path);
                 };
-                clear();
-                config(desk, 1, "");
+                Demo.clear(folder.resolve("out"));
+                config(desk, 1, CEILING);
                 long start = time.nanos();
                 run(time);
                 double minutes = (time.nanos() - start) / 60e9;
@@ -162,19 +150,13 @@ final class Benchmark {
         System.out.printf("%nRequests of an hourly run, nothing missing%n");
         for (long count : new long[] {10, 200, 5000}) {
             try (var desk = new TroubledDesk(hour -> hour.equals(now) ? count : 10); var mail = MailServer.usual()) {
-                clear();
-                known();
-                config(desk, mail.port(), "");
+                Demo.clear(folder.resolve("out"));
+                Fakes.known(folder, now.plus(-HOURS), now, 10);
+                config(desk, mail.port(), CEILING);
                 run(new FastTime(1));
                 System.out.printf("%9d tickets where 10 are usual: %d%n", count, desk.requests());
             }
         }
-    }
-
-    private void known() {
-        var history = History.open(folder.resolve("out/history.csv"), true);
-        Hour.range(now.plus(-HOURS), now).forEach(hour -> history.put(hour, 10));
-        history.save();
     }
 
     /** The program in a JVM of its own; the heap is what its largest collection left, RSS the kernel's high-water mark. */
@@ -183,20 +165,12 @@ final class Benchmark {
                 "peak RSS MB", "seconds");
         for (int tickets : new int[] {1000, 10_000, 100_000, 1_000_000}) {
             try (var desk = new TroubledDesk(hour -> hour.compareTo(now) >= 0 ? tickets : 10); var mail = MailServer.usual()) {
-                clear();
-                known();
-                config(desk, mail.port(), "");
-                Files.writeString(folder.resolve("auth.ini"), Files.readString(folder.resolve("auth.ini"))
-                        .replace("[email]", "RequestsPerMinute = 100000\n[email]"));
+                Demo.clear(folder.resolve("out"));
+                Fakes.known(folder, now.plus(-HOURS), now, 10);
+                config(desk, mail.port(), 100_000);
                 var log = folder.resolve("gc.log");
                 long start = System.nanoTime();
-                var child = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-Xmx160m", "-XX:+UseSerialGC", "-Xlog:gc:file=" + log,
-                        "-Djavax.net.ssl.trustStore=" + System.getProperty("javax.net.ssl.trustStore"),
-                        "-Djavax.net.ssl.trustStorePassword=" + System.getProperty("javax.net.ssl.trustStorePassword"), "-cp",
-                        System.getProperty("java.class.path"), "spikenotifier.SpikeNotifier", "-c",
-                        folder.resolve("auth.ini").toString()).redirectErrorStream(true)
-                        .redirectOutput(folder.resolve("child").toFile()).start();
+                var child = Fakes.child(folder, "-Xmx160m", "-XX:+UseSerialGC", "-Xlog:gc:file=" + log);
                 long rss = 0;
                 var mark = Pattern.compile("VmHWM:\\s+(\\d+)");
                 var status = Path.of("/proc/" + child.pid() + "/status");

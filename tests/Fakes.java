@@ -39,6 +39,7 @@ import org.subethamail.smtp.auth.LoginFailedException;
 import org.subethamail.smtp.server.SMTPServer;
 
 import spikenotifier.SpikeNotifier.Desk;
+import spikenotifier.SpikeNotifier.History;
 import spikenotifier.SpikeNotifier.Hour;
 import spikenotifier.SpikeNotifier.Ticker;
 
@@ -418,6 +419,24 @@ final class Fakes {
                 throw new IllegalStateException(e);
             }
         }
+    }
+
+    /** A history in the folder's {@code out} that knows the hours {@code [first, end)}, all with the same count. */
+    static void known(Path folder, Hour first, Hour end, long each) {
+        var history = History.open(folder.resolve("out/history.csv"), true);
+        Hour.range(first, end).forEach(hour -> history.put(hour, each));
+        history.save();
+    }
+
+    /** The program in a JVM of its own, on the real clock, with the folder's auth.ini; it speaks into {@code child}. */
+    static Process child(Path folder, String... options) throws IOException {
+        var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        command.addAll(List.of(options));
+        command.addAll(List.of("-Djavax.net.ssl.trustStore=" + System.getProperty("javax.net.ssl.trustStore"),
+                "-Djavax.net.ssl.trustStorePassword=" + System.getProperty("javax.net.ssl.trustStorePassword"), "-cp",
+                System.getProperty("java.class.path"), "spikenotifier.SpikeNotifier", "-c",
+                folder.resolve("auth.ini").toString()));
+        return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(folder.resolve("child").toFile()).start();
     }
 
     static String read(Path file) {

@@ -348,9 +348,7 @@ class SpikeNotifierTest {
             "2026-11-23,,-1,,,,,,,,,,,,,,,,,,,,,,|line 2, column 01: '-1' (expected a count, or nothing for an unknown hour)",
     })
     void a_line_without_sense_is_one_line_of_fault_and_exit_74(String line, String fault) throws IOException {
-        var file = file(HEADER + line + "\n");
-        assertEquals(74, run("backtest", "--json"));
-        assertEquals(file + ": " + fault + "\n", err.toString());
+        assertFaultOf(HEADER + line + "\n", fault);
     }
 
     @ParameterizedTest
@@ -361,7 +359,11 @@ class SpikeNotifierTest {
             "date,00,0           | line 1, column 0: '0' (expected each of 00 to 23 once)",
     })
     void a_header_without_sense_is_a_fault_too(String text, String fault) throws IOException {
-        var file = file(text.replace("EMPTY", ""));
+        assertFaultOf(text.replace("EMPTY", ""), fault);
+    }
+
+    private void assertFaultOf(String history, String fault) throws IOException {
+        var file = file(history);
         assertEquals(74, run("backtest", "--json"));
         assertEquals(file + ": " + fault + "\n", err.toString());
     }
