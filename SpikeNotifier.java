@@ -9,9 +9,8 @@
 package spikenotifier;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static java.util.stream.Collectors.joining;
+import static java.util.stream.Collectors.*;
 
-import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.*;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -26,10 +25,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.*;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
-import java.security.cert.CertificateException;
 import java.time.*;
 import java.time.format.DateTimeFormatter;
-import java.time.temporal.ChronoUnit;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.ExecutionException;
@@ -37,12 +34,8 @@ import java.util.concurrent.atomic.*;
 import java.util.function.*;
 import java.util.regex.Pattern;
 import java.util.stream.*;
-import java.util.zip.GZIPInputStream;
-import org.ini4j.InvalidFileFormatException;
-import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.*;
-import picocli.CommandLine.Help.Visibility;
 
 /**
  * Spike Notifier, run hourly by cron: counts the Zendesk tickets created in the last full hour, compares with what
@@ -67,11 +60,11 @@ import picocli.CommandLine.Help.Visibility;
  * exit codes, {@code Exit}. {@code grep ====} lists the sections.
  */
 @Command(name = "SpikeNotifier", version = "Spike Notifier 1.0.0", mixinStandardHelpOptions = true,
-    subcommands = {AutoComplete.GenerateCompletion.class, HelpCommand.class},
+    subcommands = {picocli.AutoComplete.GenerateCompletion.class, HelpCommand.class},
     description = "Counts the Zendesk tickets of the last full hour and mails the team when they surge.")
 public final class SpikeNotifier implements Callable<Integer> {
   @Option(names = {"-c", "--config"}, paramLabel = "FILE", defaultValue = "auth.ini", scope = ScopeType.INHERIT,
-      showDefaultValue = Visibility.ALWAYS, description = "the INI file") Path configFile;
+      showDefaultValue = Help.Visibility.ALWAYS, description = "the INI file") Path configFile;
   @Option(names = "--hour", paramLabel = "HOUR",
       description = "judge this UTC hour, e.g. 2026-11-24T13, instead of the last full one") Hour chosen;
   @Option(names = "--dry-run", description = "print the mail; send and store nothing") boolean dryRun;
@@ -79,7 +72,6 @@ public final class SpikeNotifier implements Callable<Integer> {
   @Option(names = {"-q", "--quiet"}, scope = ScopeType.INHERIT, description = "print faults only") boolean quiet;
   @Option(names = {"-v", "--verbose"}, scope = ScopeType.INHERIT,
       description = "print each request too, never a secret") boolean verbose;
-
   private final World world;
 
   private SpikeNotifier(World world) { this.world = world; }
@@ -91,31 +83,26 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   static CommandLine commandLine(World world) {
     var main = new SpikeNotifier(world);
-    var line = new CommandLine(main).setOut(world.out).setErr(world.err).registerConverter(Hour.class,
-        SpikeNotifier::hour);
+    var line = new CommandLine(main).setOut(world.out()).setErr(world.err()).registerConverter(Hour.class, text -> {
+      try { return Hour.parse(text); }
+      catch (DateTimeException e) {
+        throw new TypeConversionException("'%s' (expected a UTC hour such as 2026-11-24T13)".formatted(text));
+      }
+    });
     line.getCommandSpec().usageMessage().exitCodeListHeading("%nExit codes:%n").exitCodeList(Exit.table());
     Stream.concat(Stream.of(line), line.getSubcommands().values().stream())
         .forEach(each -> each.getCommandSpec().exitCodeOnInvalidInput(Exit.USAGE.code));
     return line.setExecutionStrategy(parsed -> {
-      world.quiet = main.quiet;
-      world.verbose = main.verbose;
+      world.voice().set(main.quiet ? Voice.QUIET : main.verbose ? Voice.VERBOSE : Voice.USUAL);
       return new RunLast().execute(parsed);
     }).setExecutionExceptionHandler((e, broken, parsed) -> world.report(e));
-  }
-
-  private static Hour hour(String text) {
-    try {
-      return Hour.parse(text);
-    } catch (IllegalArgumentException | DateTimeException e) {
-      throw new TypeConversionException("'%s' (expected a UTC hour such as 2026-11-24T13)".formatted(text));
-    }
   }
 
   /** The hourly job. */
   @Override public Integer call() {
     var config = config();
-    return new Monitor(config.ping(), world).over(() -> Lock.during(config.history(), () ->
-        job(config, new Mailer(config.mail(), world))));
+    return new Monitor(config.ping(), world).over(() ->
+        Lock.during(config.history(), () -> job(config, new Mailer(config.mail(), world))));
   }
 
   private Exit job(Config config, Outbox.Carrier mailer) {
@@ -125,24 +112,23 @@ public final class SpikeNotifier implements Callable<Integer> {
     var zendesk = new Zendesk(config.zendesk(), world);
     var job = new Job(config, history, zendesk, outbox, world, dryRun, json);
     if (!dryRun) outbox.sendWaiting();
-    var due = chosen == null ? job.due(last) : List.of(last);
-    var recent = chosen == null ? job.recent(last, due) : List.<Hour>of();
-    new Fill(zendesk, history, config.rule(), world).before(due);
-    Stream.concat(job.grown(recent).stream(), due.stream()).forEach(job::judge);
+    var due = chosen == null ? job.firstDue(last) : last;
+    var recent = chosen == null ? job.recent(due, last) : List.<Hour>of();
+    new Fill(zendesk, history, config.rule(), world, world.ticker().nanos()).before(due, last);
+    recent.forEach(job::countAgain);
+    Hour.range(due, last.plus(1)).forEach(job::count);
     if (!dryRun) outbox.prune();
     world.detail("%d requests to Zendesk".formatted(zendesk.requests.get()));
     return outbox.worst;
   }
 
   private Config config() { return Config.load(configFile, world); }
-
   private Counts counts(Config config) { return History.open(config.history(), false).counts(); }
 
   private Hour lastHour() {
-    var last = Hour.lastFull(world.clock);
-    if (chosen == null) return last;
-    if (chosen.compareTo(last) <= 0) return chosen;
-    throw new Fault(Exit.USAGE, "--hour %s: is not over yet (expected %s or earlier)".formatted(chosen, last));
+    var last = Hour.lastFull(world.clock());
+    if (chosen == null || chosen.compareTo(last) <= 0) return chosen == null ? last : chosen;
+    throw Exit.USAGE.fault("--hour %s: is not over yet (expected %s or earlier)", chosen, last);
   }
 
   @Command(mixinStandardHelpOptions = true, description = "Tells, offline, why an hour of the history was a spike.")
@@ -153,7 +139,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   @Command(mixinStandardHelpOptions = true,
       description = "Replays the history offline: how often would each rule and threshold alert?")
-  void backtest(@Option(names = "--per-month", defaultValue = "4", showDefaultValue = Visibility.ALWAYS,
+  void backtest(@Option(names = "--per-month", defaultValue = "4", showDefaultValue = Help.Visibility.ALWAYS,
       paramLabel = "N", description = "alerts wanted in 30 days, for the suggestion") double perMonth) {
     var config = config();
     new Backtest(config.rule(), counts(config)).print(world, perMonth, json);
@@ -185,37 +171,36 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static final int TAG_WEEKS = 4;
     private static final int TAG_MOST = 5000; // tickets of a past hour; larger ones are not read for comparison
 
-    /** The hours that no run has judged yet, oldest first; on the very first run the last one alone. */
-    List<Hour> due(Hour last) {
+    /** The first hour that no run has judged yet; on the very first run the last one. */
+    Hour firstDue(Hour last) {
       var newest = history.newest(last);
-      boolean goesOn = newest != null && newest.compareTo(last) < 0 && last.number() - newest.number() <= LATEST;
-      return goesOn ? Hour.range(newest.plus(1), last.plus(1)).toList() : List.of(last);
+      boolean goesOn = newest != null && !newest.equals(last) && last.number() - newest.number() <= LATEST;
+      return goesOn ? newest.plus(1) : last;
     }
 
-    List<Hour> recent(Hour last, List<Hour> due) {
-      return Hour.range(last.plus(-RECENT), last).filter(hour -> history.knows(hour) && !due.contains(hour)).toList();
+    List<Hour> recent(Hour due, Hour last) {
+      return Hour.range(last.plus(-RECENT), due).filter(history::knows).toList();
     }
 
-    /** Counts the hours again and gives those that grew, to be judged again: the ledger keeps mails single. */
-    List<Hour> grown(List<Hour> recent) {
-      return recent.stream().filter(hour -> {
-        long now = zendesk.count(hour);
-        boolean grew = now > history.at(hour).orElseThrow();
-        if (!grew) note(hour, now);
-        return grew;
-      }).toList();
+    void count(Hour hour) { judge(hour, noted(hour)); }
+
+    /** An hour that grew is judged again; the ledger keeps mails single. */
+    void countAgain(Hour hour) {
+      long before = history.at(hour).orElseThrow();
+      long now = noted(hour);
+      if (now > before) judge(hour, now);
     }
 
-    private void note(Hour hour, long now) {
+    private long noted(Hour hour) {
+      long now = zendesk.count(hour);
       history.at(hour).stream().filter(before -> before != now).forEach(before ->
           world.note("%s: counted again, %d tickets instead of %d".formatted(hour, now, before)));
       history.put(hour, now);
+      return now;
     }
 
     /** The count is saved after the notice is in the outbox, so a kill between leaves the hour to be judged anew. */
-    void judge(Hour hour) {
-      long count = zendesk.count(hour);
-      note(hour, count);
+    private void judge(Hour hour, long count) {
       var counts = history.counts();
       var verdict = config.rule().judge(counts, hour, count);
       var alert = "none";
@@ -225,7 +210,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         boolean mails = mails(spike, episode, counts);
         var tickets = mails || json ? read(spike) : null;
         if (tickets != null) tags = tickets.ranked().stream().limit(config.numTags()).toList();
-        if (mails) alert = deliver(Alert.about(spike, episode, config, counts, tickets, world.clock.instant()));
+        if (mails) alert = deliver(Alert.about(spike, episode, config, counts, tickets, world.clock().instant()));
       } else if (verdict instanceof Calm calm && config.allClear()) {
         alert = Episode.until(hour.plus(-1), counts, config.rule())
             .filter(episode -> lastMailed(hour, episode).isPresent())
@@ -247,36 +232,36 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Optional<Hour> lastMailed(Hour before, Episode episode) {
-      return Hour.range(episode.start(), before)
-          .filter(hour -> outbox.has(hour, "spike")).max(Comparator.naturalOrder());
+      return Hour.range(episode.start(), before).filter(hour -> outbox.has(hour, "spike")).reduce((a, b) -> b);
     }
 
     /** Reads the spike's tickets, and the usual tags of the hour. What cannot be read must not stop the alert. */
     private Tickets read(Spike spike) {
       var tally = new Tally(config.omittedTags());
-      var trouble = attempt(() -> zendesk.tickets(spike.hour(), spike.count(), tally::add));
-      if (trouble.isEmpty() && tally.tickets < spike.count()) trouble = Optional.of("the others were not found");
+      var trouble = attempt(() -> zendesk.tickets(spike.hour(), spike.count(), tally::add))
+          .or(() -> tally.tickets < spike.count() ? Optional.of("the others were not found") : Optional.empty());
       var weeks = new ArrayList<Map<String, Long>>();
-      Optional<String> noUsual = Optional.empty();
-      for (var hour : IntStream.rangeClosed(1, TAG_WEEKS).boxed().flatMap(week ->
-          spike.hour().sameHour(week * 7, config.rule().zone()).stream()).filter(history::knows).toList()) {
-        long count = history.at(hour).getAsLong();
-        var then = new Tally(config.omittedTags());
-        if (count <= TAG_MOST) noUsual = attempt(() -> zendesk.tickets(hour, count, then::add));
-        if (noUsual.isPresent()) break; // one refusal is enough; the alert must not wait for more
-        if (count <= TAG_MOST) weeks.add(then.byTag());
+      var noUsual = Optional.of("no such hour of the last weeks is known");
+      for (int week = 1; week <= TAG_WEEKS; week++) {
+        for (var hour : spike.hour().sameHour(week * 7, config.rule().zone())) {
+          long count = history.at(hour).orElse(Long.MAX_VALUE);
+          if (count > TAG_MOST) continue;
+          var then = new Tally(config.omittedTags());
+          noUsual = attempt(() -> zendesk.tickets(hour, count, then::add));
+          if (noUsual.isPresent()) return new Tickets(tally, trouble, weeks, noUsual.get()); // enough of waiting
+          weeks.add(then.byTag());
+        }
       }
-      return new Tickets(tally, trouble, weeks, noUsual.orElse("no such hour of the last weeks is known"));
+      return new Tickets(tally, trouble, weeks, noUsual.orElse(""));
     }
 
     private Optional<String> attempt(Runnable reading) {
-      try {
-        reading.run();
-        return Optional.empty();
-      } catch (Fault e) {
+      try { reading.run(); }
+      catch (Fault e) {
         world.warn(e.getMessage());
         return Optional.of(e.getMessage());
       }
+      return Optional.empty();
     }
 
     private String deliver(Alert alert) {
@@ -296,98 +281,84 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** @throws Fault CONFIG with every mistake, one a line */
     static Config load(Path file, World world) {
-      var ini = new Ini(file, world.env);
+      var ini = new Ini(file, world.env());
       var config = from(ini);
       ini.secrets.forEach(world::hide);
       ini.unknownKeys().forEach(world::warn);
-      if (!ini.mistakes.isEmpty()) throw new Fault(Exit.CONFIG, String.join("\n", ini.mistakes));
+      if (!ini.mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", ini.mistakes));
       ini.warnIfOthersCanRead(world);
       return config;
     }
 
     /** All keys and their defaults. */
     static Config from(Ini ini) {
-      var history = ini.in("default").path("SpikeDB", "out/history.csv");
-      var zendesk = account(ini.in("zendesk"));
-      var mail = mail(ini.in("email"));
-      var misc = ini.in("misc");
-      var spike = ini.in("spike");
-      var rule = new Rule(
-          spike.choice("Rule", RuleName.MEAN),
-          misc.whole("NumHours", 4380, 24, 100_000),
-          misc.number("SpikeThreshold", 0.6, 0, 1000),
-          spike.number("Deviations", 3.0, 0, 1000),
-          spike.number("MinExtra", 5, 0, 1e9),
-          spike.whole("MinTickets", 1, 0, 1_000_000_000),
-          spike.whole("MinSamples", 3, 1, 10_000),
-          Set.copyOf(spike.list("IgnoredDays", "dates such as 2026-12-25", LocalDate::parse)),
-          spike.parsed("TimeZone", "a zone such as Europe/Berlin", ZoneId::of).orElse(ZoneId.of("UTC")));
-      return new Config(history, ini.folder().resolve("out"), zendesk, mail, rule,
-          misc.whole("NumTags", 10, 1, 1000),
-          misc.list("OmittedTags", "tags", SpikeNotifier::lower),
-          spike.choice("Repeat", Repeat.EVERY),
-          spike.choice("AllClear", YesNo.YES) == YesNo.YES,
-          ini.in("webhook").secretUrl("Url"),
-          ini.in("monitor").secretUrl("PingUrl"));
+      return new Config(ini.path("default/SpikeDB", "out/history.csv"), ini.path("", "out"), account(ini), mail(ini),
+          new Rule(ini.choice("spike/Rule", RuleName.MEAN),
+              ini.whole("misc/NumHours", 4380, 24, 100_000),
+              ini.number("misc/SpikeThreshold", 0.6, 0, 1000),
+              ini.number("spike/Deviations", 3.0, 0, 1000),
+              ini.number("spike/MinExtra", 5, 0, 1e9),
+              ini.whole("spike/MinTickets", 1, 0, 1_000_000_000),
+              ini.whole("spike/MinSamples", 3, 1, 10_000),
+              Set.copyOf(ini.list("spike/IgnoredDays", "dates such as 2026-12-25", LocalDate::parse)),
+              ini.parsed("spike/TimeZone", "a zone such as Europe/Berlin", ZoneId::of).orElse(ZoneId.of("UTC"))),
+          ini.whole("misc/NumTags", 10, 1, 1000),
+          ini.list("misc/OmittedTags", "tags", SpikeNotifier::lower),
+          ini.choice("spike/Repeat", Repeat.EVERY), ini.choice("spike/AllClear", YesNo.YES) == YesNo.YES,
+          ini.secretUrl("webhook/Url"), ini.secretUrl("monitor/PingUrl"));
     }
 
-    private static Account account(Ini.Section ini) {
-      var host = ini.required("Domain", "acme or acme.zendesk.com", text -> {
-        var name = lower(text).replaceFirst("\\.zendesk\\.com$", "");
-        require(name.matches("[a-z0-9]([a-z0-9-]*[a-z0-9])?"));
-        return name + ".zendesk.com";
-      });
-      var base = ini.url("BaseUrl").orElse(URI.create("https://" + host));
-      var token = ini.secret("Credentials");
-      var client = client(ini, token.isEmpty());
-      if (client.isEmpty() && token.isPresent() && !token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+")) {
-        ini.mistake("Credentials", "malformed", "email/token:KEY");
-      }
-      return new Account(host, base, client, token, ini.text("Query").orElse(""),
-          ini.whole("RequestsPerMinute", 100, 1, 100_000));
+    private static Account account(Ini ini) {
+      var host = ini.required("zendesk/Domain", "acme or acme.zendesk.com", text -> must(lower(text)
+          .replaceFirst("\\.zendesk\\.com$", ""), name -> name.matches("[a-z0-9]([a-z0-9-]*[a-z0-9])?")))
+          + ".zendesk.com";
+      var base = ini.url("zendesk/BaseUrl").orElse(URI.create("https://" + host));
+      var token = ini.secret("zendesk/Credentials");
+      var client = client(ini, "zendesk", token.isEmpty());
+      ini.check("zendesk/Credentials", client.isPresent() || token.isEmpty()
+          || token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed", "email/token:KEY");
+      return new Account(host, base, client, token, ini.text("zendesk/Query").orElse(""),
+          ini.whole("zendesk/RequestsPerMinute", 100, 1, 100_000));
     }
 
-    private static Optional<Client> client(Ini.Section ini, boolean required) {
-      var id = ini.text("ClientId");
-      var secret = ini.secret("ClientSecret");
-      if (id.isPresent() != secret.isPresent()) {
-        ini.mistake(id.isPresent() ? "ClientSecret" : "ClientId", "missing",
-            "both ClientId and ClientSecret of an OAuth client");
-      } else if (required && id.isEmpty()) {
-        ini.mistake("ClientId", "missing", "ClientId and ClientSecret of an OAuth client, or older Credentials");
-      }
+    private static Optional<Client> client(Ini ini, String section, boolean required) {
+      var id = ini.text(section + "/ClientId");
+      var secret = ini.secret(section + "/ClientSecret");
+      ini.check(section + (id.isPresent() ? "/ClientSecret" : "/ClientId"), id.isPresent() == secret.isPresent(),
+          "missing", "both ClientId and ClientSecret of an OAuth client");
+      ini.check(section + "/ClientId", !required || id.isPresent() || secret.isPresent(), "missing",
+          "ClientId and ClientSecret of an OAuth client, or older Credentials");
       return id.flatMap(i -> secret.map(s -> new Client(i, s)));
     }
 
-    private static Mail mail(Ini.Section ini) {
-      var sender = ini.required("Sender", "an address such as a@example.com", Config::address);
-      var recipients = ini.list("Recipient", "addresses such as a@example.com", Config::address);
-      if (ini.text("Recipient").isEmpty()) ini.mistake("Recipient", "missing", "one address or more");
-      var host = ini.text("Host").orElse("smtp.gmail.com");
-      var security = ini.choice("Security", Security.STARTTLS);
-      if (security == Security.NONE && !isLoopback(host)) {
-        ini.mistake("Security", "none to " + host, "starttls or tls; none is for loopback only");
-      }
-      var client = client(ini, false);
-      var url = ini.url("TokenUrl");
-      if (client.isPresent() != url.isPresent() && (client.isPresent() || ini.text("TokenUrl").isPresent())) {
-        ini.mistake("TokenUrl", "incomplete", "TokenUrl, ClientId and ClientSecret together");
-      }
-      var scope = ini.text("Scope").orElse("");
-      return new Mail(sender, recipients, ini.text("Username").orElse(sender), ini.secret("Password"), host,
-          ini.whole("Port", 587, 1, 65535), security, url.flatMap(u -> client.map(c -> new TokenDoor(u, c, scope))),
-          ini.text("Subject").orElse("Ticket Spike Alert!"));
+    private static Mail mail(Ini ini) {
+      var sender = ini.required("email/Sender", "an address such as a@example.com", Config::address);
+      var recipients = ini.list("email/Recipient", "addresses such as a@example.com", Config::address);
+      ini.check("email/Recipient", ini.text("email/Recipient").isPresent(), "missing", "one address or more");
+      var host = ini.text("email/Host").orElse("smtp.gmail.com");
+      var security = ini.choice("email/Security", Security.STARTTLS);
+      ini.check("email/Security", security != Security.NONE || isLoopback(host), "none to " + host,
+          "starttls or tls; none is for loopback only");
+      var client = client(ini, "email", false);
+      var url = ini.url("email/TokenUrl");
+      ini.check("email/TokenUrl", client.isPresent() == url.isPresent() || client.isEmpty()
+          && ini.text("email/TokenUrl").isEmpty(), "incomplete", "TokenUrl, ClientId and ClientSecret together");
+      var scope = ini.text("email/Scope").orElse("");
+      return new Mail(sender, recipients, ini.text("email/Username").orElse(sender), ini.secret("email/Password"), host,
+          ini.whole("email/Port", 587, 1, 65535), security,
+          url.flatMap(u -> client.map(c -> new TokenDoor(u, c, scope))),
+          ini.text("email/Subject").orElse("Ticket Spike Alert!"));
     }
 
     private static String address(String text) {
-      require(text.matches("[^\\s@,;<>\"\\p{Cntrl}]+@[^\\s@,;<>\"\\p{Cntrl}]+"));
-      return text;
+      return must(text, address -> address.matches("[^\\s@,;<>\"\\p{Cntrl}]+@[^\\s@,;<>\"\\p{Cntrl}]+"));
     }
 
     static boolean isLoopback(String host) { return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?"); }
 
-    private static void require(boolean sensible) {
-      if (!sensible) throw new IllegalArgumentException();
+    static <T> T must(T value, Predicate<T> sensible) {
+      if (sensible.test(value)) return value;
+      throw new IllegalArgumentException();
     }
   }
 
@@ -396,9 +367,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** The Zendesk account: its host, where its API is, and how to sign in ({@code oauth} before {@code token}). */
   record Account(String host, URI base, Optional<Client> oauth, Optional<String> token, String query,
-      int requestsPerMinute) {
-    Account withoutQuery() { return new Account(host, base, oauth, token, "", requestsPerMinute); }
-  }
+      int requestsPerMinute) { }
 
   /** Where an OAuth token for SMTP comes from. */
   record TokenDoor(URI url, Client client, String scope) { }
@@ -411,11 +380,9 @@ public final class SpikeNotifier implements Callable<Integer> {
   enum YesNo { YES, NO }
   enum RuleName { MEAN, WEEKLY }
 
-  /** auth.ini as text by section and key, without case. Gathers every mistake and every key that is asked for. */
+  /** auth.ini as text by {@code section/Key}, without case. Gathers every mistake and every key that is asked for. */
   static final class Ini {
-    private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
     private static final Duration COMMAND_TIME = Duration.ofSeconds(30);
-
     final List<String> mistakes = new ArrayList<>();
     final List<String> secrets = new ArrayList<>();
     final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
@@ -427,26 +394,16 @@ public final class SpikeNotifier implements Callable<Integer> {
     Ini(Path file, Map<String, String> env) {
       this.file = file;
       this.env = env;
-      try {
-        parse(Disk.read(file));
-      } catch (NoSuchFileException e) {
-        throw new Fault(Exit.CONFIG, file + ": not found (expected a copy of auth.ini.example, or --config FILE)", e);
-      } catch (IOException e) {
-        throw new Fault(Exit.CONFIG, "%s: cannot be read as UTF-8 text (%s)".formatted(file, e), e);
-      }
-    }
-
-    private void parse(String text) throws IOException {
+      var text = Disk.read(file, Exit.CONFIG).orElseThrow(() ->
+          Exit.CONFIG.fault("%s: not found (expected a copy of auth.ini.example, or --config FILE)", file));
       var parser = new org.ini4j.Ini();
       parser.getConfig().setEscape(false); // a backslash in a password is a plain character,
       parser.getConfig().setEscapeNewline(false); // at its end too
       parser.getConfig().setMultiOption(true);
-      try {
-        parser.load(new StringReader(joinIndented(text)));
-      } catch (InvalidFileFormatException e) {
-        var line = LINE_NUMBER.matcher(e.getMessage()); // the rest of the message may be a password
-        throw new Fault(Exit.CONFIG, "%s: line %s is neither [section] nor Key = value".formatted(file,
-            line.find() ? line.group(1) : "?"));
+      try { parser.load(new StringReader(joinIndented(text))); }
+      catch (IOException e) { // its message may hold a password
+        throw Exit.CONFIG.fault("%s: line %s is neither [section] nor Key = value", file,
+            e.getMessage().replaceFirst("(?s).*at line: (\\d+).*", "$1"));
       }
       parser.forEach((section, keys) -> keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
     }
@@ -456,11 +413,9 @@ public final class SpikeNotifier implements Callable<Integer> {
       var lines = new ArrayList<String>();
       int list = -1;
       for (var line : text.split("\\R", -1)) {
-        var words = line.strip();
-        boolean silent = words.isEmpty() || words.startsWith("#") || words.startsWith(";");
-        boolean goesOn = list >= 0 && !silent && Character.isWhitespace(line.charAt(0))
-            && !words.matches("[A-Za-z]+\\s*=.*");
-        if (goesOn) lines.set(list, lines.get(list) + " " + words);
+        boolean silent = line.matches("\\s*([#;].*)?");
+        boolean goesOn = list >= 0 && line.matches("\\s++(?![#;]|[A-Za-z]+\\s*=).+");
+        if (goesOn) lines.set(list, lines.get(list) + " " + line.strip());
         else if (!silent) list = lines.size();
         lines.add(goesOn ? "" : line);
       }
@@ -469,127 +424,110 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private void put(String section, String key, List<String> given) {
       var name = (section.equalsIgnoreCase("mods") ? "misc" : section) + "/" + key;
-      var value = given.get(0) == null ? "" : given.get(0).strip();
-      if (given.size() > 1 || values.containsKey(name)) in(section).mistake(key, "given twice", "once");
-      values.put(name, unquoted(value));
+      check(name, given.size() == 1 && !values.containsKey(name), "given twice", "once");
+      values.put(name, unquoted(Objects.requireNonNullElse(given.get(0), "").strip()));
     }
 
-    Path folder() { return file.toAbsolutePath().normalize().getParent(); }
+    /** Notes a mistake unless all is well; the default is taken for the time being. */
+    void check(String key, boolean well, String wrong, String expected) {
+      if (!well) mistakes.add("%s: [%s: %s (expected %s)".formatted(file, key.replace("/", "] "), wrong, expected));
+    }
 
-    Section in(String section) { return new Section(section); }
+    Optional<String> text(String key) {
+      asked.add(key);
+      return Optional.ofNullable(values.get(key)).filter(value -> !value.isEmpty());
+    }
 
-    /** The keys of one section as types. A mistake is noted, and the default taken for the time being. */
-    final class Section {
-      private final String section;
-
-      private Section(String section) { this.section = section; }
-
-      void mistake(String key, String wrong, String expected) {
-        mistakes.add("%s: [%s] %s: %s (expected %s)".formatted(file, section, key, wrong, expected));
-      }
-
-      Optional<String> text(String key) {
-        asked.add(section + "/" + key);
-        return Optional.ofNullable(values.get(section + "/" + key)).filter(value -> !value.isEmpty());
-      }
-
-      <T> Optional<T> parsed(String key, String expected, Function<String, T> parse) {
-        return text(key).flatMap(value -> {
-          try {
-            return Optional.of(parse.apply(value));
-          } catch (IllegalArgumentException | DateTimeException e) {
-            mistake(key, key.endsWith("Url") ? "malformed" : "'%s'".formatted(value), expected); // a URL may be secret
-            return Optional.empty();
-          }
-        });
-      }
-
-      String required(String key, String expected, Function<String, String> parse) {
-        if (text(key).isEmpty()) mistake(key, "missing", expected);
-        return parsed(key, expected, parse).orElse("missing");
-      }
-
-      private <N extends Number> Optional<N> within(String key, String kind, double least, double most,
-          Function<String, N> parse) {
-        return parsed(key, "%s from %.0f to %.0f".formatted(kind, least, most), text -> {
-          var number = parse.apply(text);
-          Config.require(number.doubleValue() >= least && number.doubleValue() <= most);
-          return number;
-        });
-      }
-
-      int whole(String key, int fallback, int least, int most) {
-        return within(key, "a whole number", least, most, Integer::valueOf).orElse(fallback);
-      }
-
-      double number(String key, double fallback, double least, double most) {
-        return within(key, "a number", least, most, Double::valueOf).orElse(fallback);
-      }
-
-      <E extends Enum<E>> E choice(String key, E fallback) {
-        var type = fallback.getDeclaringClass();
-        return parsed(key, Stream.of(type.getEnumConstants()).map(e -> lower(e.name())).collect(joining(" or ")),
-            text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT))).orElse(fallback);
-      }
-
-      Path path(String key, String fallback) {
-        return parsed(key, "a file name", text -> folder().resolve(text).normalize())
-            .orElse(folder().resolve(fallback));
-      }
-
-      Optional<URI> url(String key) {
-        return parsed(key, "an https URL, or http to loopback", text -> {
-          var uri = URI.create(text.replaceFirst("/+$", ""));
-          Config.require(uri.getHost() != null && uri.getUserInfo() == null && ("https".equals(uri.getScheme())
-              || "http".equals(uri.getScheme()) && Config.isLoopback(uri.getHost())));
-          return uri;
-        });
-      }
-
-      /** An address that is a password too. */
-      Optional<URI> secretUrl(String key) {
-        text(key).ifPresent(secrets::add);
-        return url(key);
-      }
-
-      /** A JSON list of texts, or words between commas. */
-      <T> List<T> list(String key, String expected, Function<String, T> parse) {
-        return parsed(key, "a list of " + expected, text -> texts(text).map(parse).toList()).orElse(List.of());
-      }
-
-      private static Stream<String> texts(String value) {
-        if (!value.startsWith("[")) return Stream.of(value.split(",")).map(String::strip).filter(s -> !s.isEmpty());
-        try {
-          return List.of(JSON.readValue(value, String[].class)).stream();
-        } catch (JsonProcessingException | NullPointerException e) { // List.of takes no null
-          throw new IllegalArgumentException(e);
-        }
-      }
-
-      /** From the environment, else the first line that KeyCommand prints, else the file. */
-      Optional<String> secret(String key) {
-        var fromFile = text(key);
-        var command = text(key + "Command");
-        var variable = "SPIKE_%s_%s".formatted(section, key).toUpperCase(Locale.ROOT);
-        holdsSecrets |= fromFile.isPresent();
-        var secret = Optional.ofNullable(env.get(variable)).filter(value -> !value.isEmpty())
-            .or(() -> command.flatMap(line -> output(key + "Command", line))).or(() -> fromFile);
-        secret.ifPresent(secrets::add);
-        return secret;
-      }
-
-      private Optional<String> output(String key, String command) {
-        try {
-          return Optional.of(Deadline.within(COMMAND_TIME, () -> firstLine(command)));
-        } catch (IOException e) {
-          mistake(key, "failed, " + e.getMessage(), "a command that prints the secret");
+    <T> Optional<T> parsed(String key, String expected, Function<String, T> parse) {
+      return text(key).flatMap(value -> {
+        try { return Optional.of(parse.apply(value)); }
+        catch (IllegalArgumentException | DateTimeException e) { // a URL may be secret
+          check(key, false, key.endsWith("Url") ? "malformed" : "'%s'".formatted(value), expected);
           return Optional.empty();
         }
+      });
+    }
+
+    String required(String key, String expected, UnaryOperator<String> parse) {
+      check(key, text(key).isPresent(), "missing", expected);
+      return parsed(key, expected, parse).orElse("missing");
+    }
+
+    private <N extends Number> Optional<N> within(String key, String kind, double least, double most,
+        Function<String, N> parse) {
+      return parsed(key, "%s from %.0f to %.0f".formatted(kind, least, most), text ->
+          Config.must(parse.apply(text), n -> n.doubleValue() >= least && n.doubleValue() <= most));
+    }
+
+    int whole(String key, int fallback, int least, int most) {
+      return within(key, "a whole number", least, most, Integer::valueOf).orElse(fallback);
+    }
+
+    double number(String key, double fallback, double least, double most) {
+      return within(key, "a number", least, most, Double::valueOf).orElse(fallback);
+    }
+
+    <E extends Enum<E>> E choice(String key, E fallback) {
+      var type = fallback.getDeclaringClass();
+      return parsed(key, Stream.of(type.getEnumConstants()).map(e -> lower(e.name())).collect(joining(" or ")),
+          text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT))).orElse(fallback);
+    }
+
+    /** Relative to the INI's own folder. */
+    Path path(String key, String fallback) {
+      var folder = file.toAbsolutePath().normalize().getParent();
+      return key.isEmpty() ? folder.resolve(fallback)
+          : parsed(key, "a file name", text -> folder.resolve(text).normalize()).orElse(folder.resolve(fallback));
+    }
+
+    Optional<URI> url(String key) {
+      return parsed(key, "an https URL, or http to loopback", text ->
+          Config.must(URI.create(text.replaceFirst("/+$", "")), uri -> uri.getHost() != null
+              && uri.getUserInfo() == null && ("https".equals(uri.getScheme())
+              || "http".equals(uri.getScheme()) && Config.isLoopback(uri.getHost()))));
+    }
+
+    /** An address that is a password too. */
+    Optional<URI> secretUrl(String key) {
+      text(key).ifPresent(secrets::add);
+      return url(key);
+    }
+
+    /** A JSON list of texts, or words between commas. */
+    <T> List<T> list(String key, String expected, Function<String, T> parse) {
+      return parsed(key, "a list of " + expected, text -> texts(text).map(parse).toList()).orElse(List.of());
+    }
+
+    private static Stream<String> texts(String value) {
+      if (!value.startsWith("[")) return Stream.of(value.split(",")).map(String::strip).filter(s -> !s.isEmpty());
+      try { return List.of(JSON.readValue(value, String[].class)).stream(); }
+      catch (JsonProcessingException | NullPointerException e) { // List.of takes no null
+        throw new IllegalArgumentException(e);
+      }
+    }
+
+    /** From the environment, else the first line that KeyCommand prints, else the file. */
+    Optional<String> secret(String key) {
+      var fromFile = text(key);
+      var command = text(key + "Command");
+      holdsSecrets |= fromFile.isPresent();
+      var secret = Optional.ofNullable(env.get("SPIKE_" + key.replace('/', '_').toUpperCase(Locale.ROOT)))
+          .filter(value -> !value.isEmpty()).or(() -> command.flatMap(line -> output(key + "Command", line)))
+          .or(() -> fromFile);
+      secret.ifPresent(secrets::add);
+      return secret;
+    }
+
+    private Optional<String> output(String key, String command) {
+      try { return Optional.of(Deadline.within(COMMAND_TIME, () -> firstLine(command))); }
+      catch (IOException e) {
+        check(key, false, "failed, " + e.getMessage(), "a command that prints the secret");
+        return Optional.empty();
       }
     }
 
     private String firstLine(String command) throws IOException, InterruptedException {
-      var process = new ProcessBuilder("sh", "-c", command).directory(folder().toFile())
+      var process = new ProcessBuilder("sh", "-c", command).directory(path("", "").toFile())
           .redirectError(ProcessBuilder.Redirect.INHERIT).start();
       process.getOutputStream().close();
       var line = new String(process.getInputStream().readAllBytes(), UTF_8).lines().findFirst().orElse("");
@@ -607,45 +545,38 @@ public final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    /** A warning for each key that nothing asks for, with the known name that shares most pairs of letters. */
+    /** A warning for each key that nothing asks for, with the known one that shares most pairs of letters. */
     List<String> unknownKeys() {
-      return values.keySet().stream().filter(name -> !asked.contains(name)).map(name -> {
-        var near = asked.stream().max(Comparator.comparingDouble(known -> alike(known, name))).orElseThrow();
-        return name.matches("\\w*/\\w*") ? "%s: [%s: unknown key, ignored (did you mean [%s?)".formatted(file,
-            name.replace("/", "] "), near.replace("/", "] ")) // else it may be a piece of a password
+      return values.keySet().stream().filter(key -> !asked.contains(key)).map(key -> {
+        var near = asked.stream().max(Comparator.comparingDouble(known -> alike(known, key))).orElseThrow();
+        return key.matches("\\w*/\\w*") ? "%s: [%s: unknown key, ignored (did you mean [%s?)".formatted(file,
+            key.replace("/", "] "), near.replace("/", "] ")) // else it may be a piece of a password
             : "%s: [%s] has a line whose key is no word, ignored (expected Key = value)".formatted(file,
-                name.replaceFirst("/.*", ""));
+                key.replaceFirst("/.*", ""));
       }).toList();
     }
 
-    /** Dice's coefficient of the pairs of letters, from 0 to 1. */
     private static double alike(String a, String b) {
-      var shared = new HashSet<>(pairs(a));
-      shared.retainAll(pairs(b));
-      return 2.0 * shared.size() / (pairs(a).size() + pairs(b).size());
-    }
-
-    private static Set<String> pairs(String name) {
-      return IntStream.range(1, name.length()).mapToObj(i -> lower(name.substring(i - 1, i + 1)))
-          .collect(Collectors.toSet());
+      return (double) IntStream.range(1, a.length()).filter(i -> lower(b).contains(lower(a.substring(i - 1, i + 1))))
+          .count() / (a.length() + b.length());
     }
   }
 
   static String lower(String text) { return text.toLowerCase(Locale.ROOT); }
-
   static String unquoted(String text) { return text.replaceAll("^\"(.*)\"$", "$1"); }
 
   // ==== Hour: which full hour is meant =================================================
 
   /** A full UTC hour {@code [from, to)}, as whole hours since 1970-01-01T00Z. */
   record Hour(long number) implements Comparable<Hour> {
-    private static final Pattern NAME = Pattern.compile("(\\d{4}-\\d{2}-\\d{2})T(\\d{2})(:00(:00)?Z)?");
+    private static final DateTimeFormatter NAME = DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH[:00[:00]'Z']")
+        .withResolverStyle(java.time.format.ResolverStyle.STRICT);
 
     static Hour of(LocalDate date, int hourOfDay) { return new Hour(date.toEpochDay() * 24 + hourOfDay); }
-
     /** The hour that contains the instant. */
     static Hour of(Instant instant) { return new Hour(Math.floorDiv(instant.getEpochSecond(), 3600L)); }
-
+    /** @throws DateTimeException when the text is no full UTC hour */
+    static Hour parse(String text) { return of(LocalDateTime.parse(text, NAME).toInstant(ZoneOffset.UTC)); }
     static Hour lastFull(Clock clock) { return of(clock.instant()).plus(-1); }
 
     /** The hours from {@code first} up to and without {@code end}, oldest first. */
@@ -653,34 +584,21 @@ public final class SpikeNotifier implements Callable<Integer> {
       return LongStream.range(first.number, end.number).mapToObj(Hour::new);
     }
 
-    /** @throws IllegalArgumentException or DateTimeException when the text is no full UTC hour */
-    static Hour parse(String text) {
-      var name = NAME.matcher(text);
-      if (!name.matches()) throw new IllegalArgumentException(text);
-      return of(Instant.parse(name.group(1) + "T" + name.group(2) + ":00:00Z"));
-    }
-
     Instant from() { return Instant.ofEpochSecond(number * 3600); }
-
     Instant to() { return plus(1).from(); }
-
     Hour plus(long hours) { return new Hour(number + hours); }
-
     LocalDate date(ZoneId zone) { return LocalDate.ofInstant(from(), zone); }
 
     /** The hours that the local clock calls the same, {@code days} before: none or two around a clock change. */
     List<Hour> sameHour(int days, ZoneId zone) {
-      var rules = zone.getRules();
-      if (rules.isFixedOffset()) return List.of(plus(-24L * days));
+      if (zone.getRules().isFixedOffset()) return List.of(plus(-24L * days)); // the same, and quick
       var local = LocalDateTime.ofInstant(from(), zone).minusDays(days);
-      return rules.getValidOffsets(local).stream().map(offset -> of(local.toInstant(offset))).toList();
+      return zone.getRules().getValidOffsets(local).stream().map(offset -> of(local.toInstant(offset))).toList();
     }
 
     /** Such as {@code 2026-11-24T13}, for file names. */
     String name() { return toString().substring(0, 13); }
-
     @Override public int compareTo(Hour other) { return Long.compare(number, other.number); }
-
     /** Such as {@code 2026-11-24T13:00Z}. */
     @Override public String toString() { return from().toString().replace(":00:00Z", ":00Z"); }
   }
@@ -690,36 +608,26 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** Time that passes, whatever is done to the clock. */
   interface Ticker {
     default long nanos() { return System.nanoTime(); }
-
     default void sleep(long millis) throws InterruptedException { Thread.sleep(millis); }
   }
 
-  /** Clock, waiting, environment and terminal; tests put in their own. Blots out every secret that it knows. */
-  static final class World {
-    private static final int BAR = 30; // characters
+  /** How much is said: faults only, results and notes, or each request too. */
+  enum Voice { QUIET, USUAL, VERBOSE }
 
-    final Clock clock;
-    final Ticker ticker;
-    final Duration patience; // for one HTTP answer; twice that for one mail
-    final Map<String, String> env;
-    final PrintWriter out; // results
-    final PrintWriter err; // everything else
-    final boolean terminal;
-    boolean quiet;
-    boolean verbose;
-    private final Set<String> secrets = ConcurrentHashMap.newKeySet();
-    private final long start = System.nanoTime();
-    private long lastProgress = start;
+  /**
+   * Clock, waiting, environment and terminal; tests put in their own. Blots out every secret that it knows.
+   *
+   * @param patience for one HTTP answer; twice that for one mail
+   * @param out      results
+   * @param err      everything else
+   */
+  record World(Clock clock, Ticker ticker, Duration patience, Map<String, String> env, PrintWriter out,
+      PrintWriter err, boolean terminal, AtomicReference<Voice> voice, Set<String> secrets) {
 
     World(Clock clock, Ticker ticker, Duration patience, Map<String, String> env, Writer out, Writer err,
         boolean terminal) {
-      this.clock = clock;
-      this.ticker = ticker;
-      this.patience = patience;
-      this.env = env;
-      this.out = new PrintWriter(out, true);
-      this.err = new PrintWriter(err, true);
-      this.terminal = terminal;
+      this(clock, ticker, patience, env, new PrintWriter(out, true), new PrintWriter(err, true), terminal,
+          new AtomicReference<>(Voice.USUAL), ConcurrentHashMap.newKeySet());
     }
 
     static World real() {
@@ -729,11 +637,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     void pause(Duration time) {
-      try {
-        ticker.sleep(Math.max(0, time.toMillis()));
-      } catch (InterruptedException e) {
-        throw new Fault(Exit.TRY_LATER, "interrupted while waiting", e);
-      }
+      try { ticker.sleep(Math.max(0, time.toMillis())); }
+      catch (InterruptedException e) { throw Exit.TRY_LATER.fault(e, "interrupted while waiting"); }
     }
 
     void hide(String secret) {
@@ -741,12 +646,9 @@ public final class SpikeNotifier implements Callable<Integer> {
       secrets.addAll(List.of(secret, Base64.getEncoder().encodeToString(secret.getBytes(UTF_8)), encode(secret)));
     }
 
-    void result(String text) { if (!quiet) say(out, text); }
-
-    void note(String text) { if (!quiet) say(err, text); }
-
-    void detail(String text) { if (verbose) say(err, text); }
-
+    void result(String text) { if (voice.get() != Voice.QUIET) say(out, text); }
+    void note(String text) { if (voice.get() != Voice.QUIET) say(err, text); }
+    void detail(String text) { if (voice.get() == Voice.VERBOSE) say(err, text); }
     void warn(String text) { say(err, text); }
 
     private synchronized void say(PrintWriter to, String text) {
@@ -754,29 +656,12 @@ public final class SpikeNotifier implements Callable<Integer> {
       to.println(text);
     }
 
-    /** A bar with the time left on a terminal, a line a minute elsewhere. */
-    void progress(String what, long done, long all) {
-      long now = System.nanoTime();
-      if (quiet || !terminal && now - lastProgress < TimeUnit.MINUTES.toNanos(1)) return;
-      lastProgress = now;
-      long left = TimeUnit.NANOSECONDS.toSeconds((now - start) / Math.max(1, done) * Math.max(0, all - done));
-      var text = "%d of %d %s, about %d:%02d left".formatted(done, all, what, left / 60, left % 60);
-      int full = (int) Math.min(BAR, done * BAR / Math.max(1, all));
-      if (!terminal) warn(text);
-      else err.printf("\r[%s%s] %s %s", "=".repeat(full), " ".repeat(BAR - full), text,
-          done >= all ? "\n" : "").flush();
-    }
-
     /** What the user is told of a failure, and its exit code. */
     int report(Throwable e) {
-      if (e instanceof Fault fault) {
-        warn(fault.getMessage());
-        return fault.exit.code;
-      }
       var trace = new StringWriter();
       e.printStackTrace(new PrintWriter(trace));
-      warn(trace.toString());
-      return Exit.BUG.code;
+      warn(e instanceof Fault ? e.getMessage() : trace.toString());
+      return (e instanceof Fault fault ? fault.exit : Exit.BUG).code;
     }
   }
 
@@ -785,8 +670,6 @@ public final class SpikeNotifier implements Callable<Integer> {
     interface Work<T, X extends Exception> {
       T run() throws X, IOException, InterruptedException;
     }
-
-    private Deadline() { }
 
     /** @throws HttpTimeoutException when the work takes longer; what the work throws passes */
     @SuppressWarnings("unchecked") // what the work throws is an X, an IOException or unchecked
@@ -800,7 +683,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       } catch (TimeoutException e) {
         throw new HttpTimeoutException("no whole answer within %d s".formatted(limit.toSeconds()));
       } catch (InterruptedException e) {
-        throw new Fault(Exit.TRY_LATER, "interrupted", e);
+        throw Exit.TRY_LATER.fault(e, "interrupted");
       } catch (ExecutionException e) {
         if (e.getCause() instanceof Error bug) throw bug;
         throw (X) e.getCause();
@@ -813,28 +696,21 @@ public final class SpikeNotifier implements Callable<Integer> {
   // ==== Http: one request, its retries, and what a refusal means ========================
 
   /** Strict: a text is no number and 1.5 is no count, so that nonsense never becomes a plausible count. */
-  static final ObjectMapper JSON = JsonMapper.builder()
-      .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS).disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-      .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+  static final ObjectMapper JSON = JsonMapper.builder().disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+      .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT, DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+      .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES, DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+      .build();
 
   static String encode(String text) { return URLEncoder.encode(text, UTF_8); }
 
   /** HTTP with one retry loop for everything. Redirects are never followed: they would carry the credentials. */
-  static final class Http {
+  record Http(World world, HttpClient client) {
     private static final int TRIES = 5;
     private static final Duration CONNECT_TIME = Duration.ofSeconds(10);
     private static final Duration LONGEST_WAIT = Duration.ofMinutes(2); // a limit resets within a minute
     private static final int LONGEST_REASON = 16_384; // bytes read of an error page
 
-    private final HttpClient client = HttpClient.newBuilder().connectTimeout(CONNECT_TIME)
-        .followRedirects(HttpClient.Redirect.NEVER).version(HttpClient.Version.HTTP_1_1).build();
-    private final World world;
-    private final Random jitter = new Random();
-
-    Http(World world) { this.world = world; }
-
-    /** A body as a value; throws IOException on nonsense. */
+    /** A body as a value; throws IOException on nonsense, which is asked for again. */
     interface Reader<T> {
       T read(InputStream body, HttpHeaders headers) throws IOException;
     }
@@ -855,20 +731,25 @@ public final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
+    Http(World world) {
+      this(world, HttpClient.newBuilder().connectTimeout(CONNECT_TIME).followRedirects(HttpClient.Redirect.NEVER)
+          .version(HttpClient.Version.HTTP_1_1).build());
+    }
+
     /** @throws Fault the refusal's, or ZENDESK after five tries */
     <T> T send(Supplier<HttpRequest> request, Reader<T> reader, Refusal refusal) {
       for (int tried = 1;; tried++) {
         var asked = request.get();
         var host = asked.uri().getHost();
         try {
-          return Deadline.within(world.patience, () -> attempt(asked, reader, refusal));
+          return Deadline.within(world.patience(), () -> attempt(asked, reader, refusal));
         } catch (IOException e) {
-          if (causes(e).anyMatch(CertificateException.class::isInstance)) throw new Fault(Exit.ZENDESK,
-              "%s: its certificate is refused: %s (expected a valid one for that name)".formatted(host, reason(e)), e);
+          if (causes(e).anyMatch(java.security.cert.CertificateException.class::isInstance)) throw Exit.ZENDESK
+              .fault(e, "%s: its certificate is refused: %s (expected a valid one for that name)", host, reason(e));
           var wait = e instanceof Temporary t && t.wait != null ? t.wait
-              : Duration.ofMillis((1000L << (tried - 1)) + jitter.nextInt(500));
+              : Duration.ofMillis((1000L << (tried - 1)) + ThreadLocalRandom.current().nextInt(500));
           if (tried == TRIES || wait.compareTo(LONGEST_WAIT) > 0) {
-            throw new Fault(Exit.ZENDESK, "%s: %s (tried %d times)".formatted(host, reason(e), tried), e);
+            throw Exit.ZENDESK.fault(e, "%s: %s (tried %d times)", host, reason(e), tried);
           }
           world.detail("%s: %s, again in %.1f s".formatted(host, reason(e), wait.toMillis() / 1000.0));
           world.pause(wait);
@@ -885,7 +766,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       world.detail("%s %s: %d in %d ms".formatted(request.method(), URLDecoder.decode(request.uri().toString(), UTF_8),
           status, (System.nanoTime() - start) / 1_000_000));
       try (var raw = answer.body()) {
-        var body = headers.firstValue("content-encoding").orElse("").equals("gzip") ? new GZIPInputStream(raw) : raw;
+        var body = headers.firstValue("content-encoding").orElse("").equals("gzip")
+            ? new java.util.zip.GZIPInputStream(raw) : raw;
         if (status / 100 == 2) return reader.read(body, headers);
         var reason = plain(new String(body.readNBytes(LONGEST_REASON), UTF_8));
         if (status >= 500 || status == 429 || status == 409 || reason.startsWith("unavailable")) {
@@ -903,10 +785,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static String reason(IOException e) {
-      if (e instanceof JsonProcessingException json) {
-        return "no sense in its answer (%s)"
-            .formatted(oneLine(json.getOriginalMessage().lines().findFirst().orElse("")));
-      }
+      if (e instanceof JsonProcessingException json) return "no sense in its answer (%s)"
+          .formatted(oneLine(json.getOriginalMessage().lines().findFirst().orElse("")));
       return causes(e).anyMatch(UnresolvedAddressException.class::isInstance) ? "no such host"
           : oneLine(Objects.requireNonNullElse(e.getMessage(), e.toString()));
     }
@@ -917,11 +797,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     static String plain(String body) {
       try {
         var json = JSON.readTree(body);
-        var first = json.path("errors").path(0);
-        return oneLine(Stream.of(json.path("error").path("title"), json.path("error").path("message"),
-            json.path("error"),
-                json.path("description"), json.path("error_description"), json.path("details").findPath("description"),
-                first.path("title"), first.path("detail"))
+        return oneLine(Stream.of("/error/title", "/error/message", "/error", "/description", "/error_description",
+            "/details/base/0/description", "/errors/0/title", "/errors/0/detail").map(json::at)
             .filter(JsonNode::isTextual).map(JsonNode::asText).distinct().collect(joining(": ")));
       } catch (JsonProcessingException e) {
         return oneLine(body.stripLeading().startsWith("<") ? "(a web page)" : body);
@@ -930,9 +807,12 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** @throws IOException when the answer is no such value */
     static <T> T json(InputStream answer, Class<T> type) throws IOException {
-      var value = JSON.readValue(answer, type);
-      if (value == null) throw new IOException("an empty answer");
-      return value;
+      return sensible(JSON.readValue(answer, type), Objects::nonNull, "an empty answer");
+    }
+
+    static <T> T sensible(T value, Predicate<T> test, String otherwise) throws IOException {
+      if (test.test(value)) return value;
+      throw new IOException(otherwise);
     }
 
     static String oneLine(String text) {
@@ -949,32 +829,25 @@ public final class SpikeNotifier implements Callable<Integer> {
           .map(e -> e.getKey() + "=" + encode(e.getValue())).collect(joining("&"));
       var token = send(() -> HttpRequest.newBuilder(url).header("Accept", "application/json")
           .header("Content-Type", asJson ? "application/json" : "application/x-www-form-urlencoded")
-          .POST(HttpRequest.BodyPublishers.ofString(body)).build(), (in, headers) -> json(in, Token.class).checked(),
-          (status, reason) -> new Fault(status == 400 || status == 401 || status == 403 ? Exit.REFUSED : exit,
-              "%s: %s answers %d %s (check ClientId, ClientSecret and scope)".formatted(where, url.getHost(), status,
-              reason)));
+          .POST(HttpRequest.BodyPublishers.ofString(body)).build(),
+          (in, headers) -> sensible(json(in, Token.class), t -> t.access_token != null
+              && t.access_token.matches("[\\x21-\\x7e]+"), "no access_token in its answer"),
+          (status, reason) -> (status == 400 || status == 401 || status == 403 ? Exit.REFUSED : exit).fault(
+              "%s: %s answers %d %s (check ClientId, ClientSecret and scope)", where, url.getHost(), status, reason));
       world.hide(token.access_token());
       return token;
     }
   }
 
-  @JsonIgnoreProperties(ignoreUnknown = true)
+  /** @param expires_in seconds, or null for Zendesk's usual 30 minutes */
   record Token(String access_token, Long expires_in) {
-    private static final long USUAL_LIFE = 1800; // seconds
-
-    Token checked() throws IOException {
-      if (access_token != null && access_token.matches("[\\x21-\\x7e]+")) return this;
-      throw new IOException("no access_token in its answer");
-    }
-
     /** Seconds until a new one should be asked for, a minute before its end. */
-    long life() { return Math.max(30, (expires_in == null ? USUAL_LIFE : expires_in) - 60); }
+    long life() { return Math.max(30, (expires_in == null ? 1800 : expires_in) - 60); }
   }
 
   // ==== Zendesk: which tickets were created in the hour ================================
 
   /** A ticket of a search answer; {@code created_at} in UTC, {@code tags} as sent. */
-  @JsonIgnoreProperties(ignoreUnknown = true)
   record Ticket(Long id, String created_at, String subject, Long requester_id, List<String> tags, String result_type) {
     /** @throws DateTimeException for a time that is none; Jackson makes an IOException of it */
     Ticket {
@@ -986,12 +859,8 @@ public final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** What search, search/export and search/count answer, as far as it is read here. */
-  @JsonIgnoreProperties(ignoreUnknown = true)
   record Found(Long count, List<Ticket> results, String next_page, Links links, Meta meta, JsonNode error) {
-    @JsonIgnoreProperties(ignoreUnknown = true)
     record Links(String next) { }
-
-    @JsonIgnoreProperties(ignoreUnknown = true)
     record Meta(boolean has_more) { }
 
     /** The tickets alone: without {@code type:ticket} users and others are mixed in. */
@@ -1025,8 +894,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       this.account = account;
       this.world = world;
       this.http = new Http(world);
-      this.nextSlot = world.ticker.nanos();
-      if (account.oauth().isEmpty() && !world.clock.instant().isBefore(Instant.parse("2027-01-01T00:00:00Z"))) {
+      this.nextSlot = world.ticker().nanos();
+      if (account.oauth().isEmpty() && !world.clock().instant().isBefore(Instant.parse("2027-01-01T00:00:00Z"))) {
         world.warn("[zendesk] Credentials: Zendesk ends API tokens on 30 Apr 2027; make an OAuth client and set "
             + "ClientId and ClientSecret");
       }
@@ -1035,11 +904,11 @@ public final class SpikeNotifier implements Callable<Integer> {
     long count(Hour hour) { return count(hour.from(), hour.to()); }
 
     /** Tickets created in {@code [from, to)}, exact past 1,000 too. */
-    long count(Instant from, Instant to) {
-      return get("/api/v2/search/count.json?query=" + encode(words("type:ticket", from, to)), found -> {
-        require(found.count() != null && found.count() >= 0, "no count in its answer");
-        return found.count();
-      });
+    long count(Instant from, Instant to) { return count(from, to, account.query()); }
+
+    long count(Instant from, Instant to, String query) {
+      return get("/api/v2/search/count.json?query=" + words("type:ticket", from, to, query), found ->
+          Http.sensible(found.count(), n -> n != null && n >= 0, "no count in its answer"));
     }
 
     /** Every ticket of the hour, once each: by search up to 1,000, by export beyond. */
@@ -1051,7 +920,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       };
       if (count > SEARCH_MOST) export(hour.from(), hour.to(), page);
       else pages("/api/v2/search.json?per_page=100&sort_by=created_at&sort_order=asc&query="
-          + encode(words("type:ticket", hour.from(), hour.to())), page);
+          + words("type:ticket", hour.from(), hour.to(), account.query()), page);
     }
 
     /**
@@ -1065,7 +934,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         var end = oldest.get();
         try {
           pages("/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D=" + size + "&query="
-              + encode(words("", from, end)), found -> {
+              + words("", from, end, account.query()), found -> {
                 found.tickets().stream().map(ticket -> ticket.created().plusSeconds(1)).min(Comparator.naturalOrder())
                     .filter(oldest.get()::isAfter).ifPresent(oldest::set);
                 return goOn.test(found);
@@ -1084,25 +953,21 @@ public final class SpikeNotifier implements Callable<Integer> {
       var followed = new HashSet<String>();
       for (var next = Optional.of(first); next.isPresent();) {
         if (!followed.add(next.get())) {
-          throw new Fault(Exit.ZENDESK, account.host() + ": a next page that was read already");
+          throw Exit.ZENDESK.fault("%s: a next page that was read already", account.host());
         }
-        var found = get(next.get(), page -> {
-          require(page.results() != null && !page.results().contains(null), "no results in its answer");
-          require(page.tickets().stream().allMatch(ticket -> ticket.id() != null && ticket.created_at() != null),
-              "a ticket without id or time");
-          return page;
-        });
+        var found = get(next.get(), page -> Http.sensible(Http.sensible(page,
+            p -> p.results() != null && !p.results().contains(null), "no results in its answer"),
+            p -> p.tickets().stream().allMatch(t -> t.id() != null && t.created_at() != null),
+            "a ticket without id or time"));
         next = goOn.test(found) ? found.next() : Optional.empty();
       }
     }
 
     /** Blank-free operators and full UTC instants: anything else Zendesk takes for free text. */
-    private String words(String type, Instant from, Instant to) {
-      return Stream.of(type, "created>=" + from, "created<" + to, account.query()).filter(word -> !word.isBlank())
-          .collect(joining(" "));
+    private static String words(String type, Instant from, Instant to, String query) {
+      return encode("%s created>=%s created<%s %s".formatted(type, from, to, query).strip());
     }
 
-    /** What to make of an answer; throws IOException on nonsense, which is asked for again. */
     private interface FoundReader<T> {
       T read(Found found) throws IOException;
     }
@@ -1113,31 +978,25 @@ public final class SpikeNotifier implements Callable<Integer> {
       requests.incrementAndGet();
       return http.send(() -> HttpRequest.newBuilder(uri).header("Accept", "application/json")
           .header("Accept-Encoding", "gzip").header("Authorization", authorization()).build(), (body, headers) -> {
-            require(!headers.firstValue("content-type").orElse("").contains("html"), "answers with a web page, "
-                + "not JSON: no Zendesk API is at this address, or the account is closed");
+            Http.sensible(headers.firstValue("content-type").orElse(""), type -> !type.contains("html"), "answers with "
+                + "a web page, not JSON: no Zendesk API is at this address, or the account is closed");
             var found = Http.json(body, Found.class);
-            require(found.error() == null, "answers " + Http.plain("{\"error\":" + found.error() + "}"));
+            Http.sensible(found.error(), Objects::isNull, "answers " + Http.plain("{\"error\":" + found.error() + "}"));
             heed(headers);
             serverDate = headers.firstValue("date").orElse(serverDate);
             return use.read(found);
           }, this::refusal);
     }
 
-    private static void require(boolean sensible, String otherwise) throws IOException {
-      if (!sensible) throw new IOException(otherwise);
-    }
-
     private URI ownOrigin(String link) {
       try {
         var uri = new URI(link);
-        var base = account.base();
-        boolean own = base.getScheme().equals(uri.getScheme())
-            && base.getAuthority().equalsIgnoreCase(uri.getAuthority());
-        if (own) return uri;
-        throw new Fault(Exit.ZENDESK, "%s: its next page is at another host, %s: refused, nothing was sent there"
-            .formatted(account.host(), uri.getHost()));
+        if (account.base().getScheme().equals(uri.getScheme())
+            && account.base().getAuthority().equalsIgnoreCase(uri.getAuthority())) return uri;
+        throw Exit.ZENDESK.fault("%s: its next page is at another host, %s: refused, nothing was sent there",
+            account.host(), uri.getHost());
       } catch (URISyntaxException e) {
-        throw new Fault(Exit.ZENDESK, account.host() + ": its next page is no URL", e);
+        throw Exit.ZENDESK.fault(e, "%s: its next page is no URL", account.host());
       }
     }
 
@@ -1145,11 +1004,11 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (account.oauth().isEmpty()) {
         return "Basic " + Base64.getEncoder().encodeToString(account.token().orElseThrow().getBytes(UTF_8));
       }
-      if (token == null || world.ticker.nanos() > tokenEnds) {
+      if (token == null || world.ticker().nanos() > tokenEnds) {
         requests.incrementAndGet();
         token = http.token(URI.create(account.base() + "/oauth/tokens"), account.oauth().get(), "read",
             Exit.ZENDESK, "[zendesk]");
-        tokenEnds = world.ticker.nanos() + TimeUnit.SECONDS.toNanos(token.life());
+        tokenEnds = world.ticker().nanos() + TimeUnit.SECONDS.toNanos(token.life());
       }
       return "Bearer " + token.access_token();
     }
@@ -1157,7 +1016,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** How long the next request has to wait, so that the account's other integrations keep their share. */
     private synchronized Duration slot() {
       long interval = TimeUnit.MINUTES.toNanos(1) / account.requestsPerMinute();
-      long now = world.ticker.nanos();
+      long now = world.ticker().nanos();
       long mine = Math.max(nextSlot, now - BURST * interval);
       nextSlot = mine + interval;
       return Duration.ofNanos(Math.max(0, mine - now));
@@ -1169,14 +1028,13 @@ public final class SpikeNotifier implements Callable<Integer> {
       long limit = number(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
       long reset = Math.min(60, number(headers, "ratelimit-reset", "rate-limit-reset")); // seconds
       if (left < 0 || reset < 0 || left * 10 >= limit) return;
-      nextSlot = Math.max(nextSlot, world.ticker.nanos() + TimeUnit.SECONDS.toNanos(reset));
+      nextSlot = Math.max(nextSlot, world.ticker().nanos() + TimeUnit.SECONDS.toNanos(reset));
     }
 
     /** The first of the headers that is there, else -1. */
     private static long number(HttpHeaders headers, String... names) {
       return Stream.of(names).flatMap(name -> headers.firstValue(name).stream())
-          .filter(value -> value.matches("\\d{1,9}"))
-          .mapToLong(Long::parseLong).findFirst().orElse(-1);
+          .filter(value -> value.matches("\\d{1,9}")).mapToLong(Long::parseLong).findFirst().orElse(-1);
     }
 
     private Fault refusal(int status, String reason) {
@@ -1189,32 +1047,18 @@ public final class SpikeNotifier implements Callable<Integer> {
         case 400, 422 -> "check Query";
         default -> status / 100 == 3 ? "not followed; set Domain to the account's own subdomain" : "unexpected";
       };
-      return new Fault(status == 401 || status == 403 ? Exit.REFUSED : Exit.ZENDESK, "[zendesk] %s answers %d %s (%s)"
-          .formatted(account.base().getHost(), status, reason, advice));
+      return (status == 401 || status == 403 ? Exit.REFUSED : Exit.ZENDESK).fault("[zendesk] %s answers %d %s (%s)",
+          account.base().getHost(), status, reason, advice);
     }
   }
 
   // ==== History: what did earlier hours hold ===========================================
 
-  /** The known counts by hour; an hour that is absent is unknown, never 0. Immutable, and quick to sum. */
-  static final class Counts {
-    private final long first;
-    private final long[] count; // -1 for unknown
-    private final long[] sumBefore;
-    private final int[] knownBefore;
-
-    Counts(NavigableMap<Hour, Long> map) {
-      first = map.isEmpty() ? 0 : map.firstKey().number();
-      int length = map.isEmpty() ? 0 : Math.toIntExact(map.lastKey().number() - first + 1);
-      count = new long[length];
-      sumBefore = new long[length + 1];
-      knownBefore = new int[length + 1];
-      Arrays.fill(count, -1);
-      map.forEach((hour, tickets) -> count[index(hour)] = tickets);
-      for (int i = 0; i < length; i++) {
-        sumBefore[i + 1] = sumBefore[i] + Math.max(0, count[i]);
-        knownBefore[i + 1] = knownBefore[i] + (count[i] < 0 ? 0 : 1);
-      }
+  /** The known counts by hour from {@code first} on, -1 for unknown, which is never 0. Immutable. */
+  record Counts(long first, long[] count) {
+    Counts(NavigableMap<Hour, Long> known) {
+      this(known.isEmpty() ? 0 : known.firstKey().number(), known.isEmpty() ? new long[0]
+          : Hour.range(known.firstKey(), known.lastKey().plus(1)).mapToLong(h -> known.getOrDefault(h, -1L)).toArray());
     }
 
     OptionalLong at(Hour hour) {
@@ -1224,34 +1068,22 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** The known hours, oldest first. */
     List<Hour> hours() {
-      return IntStream.range(0, count.length).filter(i -> count[i] >= 0).mapToObj(i -> new Hour(first + i)).toList();
+      return Hour.range(new Hour(first), new Hour(first + count.length)).filter(h -> at(h).isPresent()).toList();
     }
 
     /** The mean of {@code [from, to)}, or empty when fewer than {@code least} of its hours are known. */
     OptionalDouble mean(Hour from, Hour to, int least) {
-      int a = index(from);
-      int b = index(to);
-      int n = knownBefore[b] - knownBefore[a];
-      return n < Math.max(1, least) ? OptionalDouble.empty()
-          : OptionalDouble.of((sumBefore[b] - sumBefore[a]) / (double) n);
+      int a = (int) Math.max(0, Math.min(count.length, from.number() - first));
+      int b = (int) Math.max(a, Math.min(count.length, to.number() - first));
+      var known = LongStream.of(count).skip(a).limit(b - a).filter(n -> n >= 0).summaryStatistics();
+      return known.getCount() < least ? OptionalDouble.empty() : OptionalDouble.of(known.getAverage());
     }
-
-    private int index(Hour hour) { return (int) Math.max(0, Math.min(count.length, hour.number() - first)); }
   }
 
   /** The CSV file behind the counts. Written whole or not at all; a file that makes no sense is never overwritten. */
-  static final class History {
+  record History(Path file, boolean writable, NavigableMap<Hour, Long> known) {
     private static final Pattern COUNT = Pattern.compile("(\\d{1,15})(?:\\.0+)?");
-    private static final Pattern DATE = Pattern.compile("(\\d{4}-\\d{2}-\\d{2})(?:[ T]00:00(:00)?)?");
-
-    private final Path file;
-    private final boolean writable;
-    private final NavigableMap<Hour, Long> counts = new TreeMap<>();
-
-    private History(Path file, boolean writable) {
-      this.file = file;
-      this.writable = writable;
-    }
+    private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("uuuu-MM-dd[ HH:mm[:ss]]['T'HH:mm[:ss]]");
 
     /**
      * Reads {@code date,00,...,23}, one row a UTC date, an empty cell for unknown; or the layout of the Python
@@ -1262,14 +1094,8 @@ public final class SpikeNotifier implements Callable<Integer> {
      * @throws Fault HISTORY, naming file, line and column, when a line makes no sense
      */
     static History open(Path file, boolean writable) {
-      var history = new History(file, writable);
-      try {
-        history.read(Disk.read(file).lines().toList());
-      } catch (NoSuchFileException e) {
-        return history;
-      } catch (IOException e) {
-        throw new Fault(Exit.HISTORY, "%s: cannot be read as UTF-8 text (%s)".formatted(file, e), e);
-      }
+      var history = new History(file, writable, new TreeMap<>());
+      Disk.read(file, Exit.HISTORY).ifPresent(text -> history.read(text.lines().toList()));
       return history;
     }
 
@@ -1291,64 +1117,62 @@ public final class SpikeNotifier implements Callable<Integer> {
     private List<Integer> hoursOf(List<String> header) {
       var hours = new ArrayList<Integer>();
       for (var name : header.subList(1, header.size())) {
-        boolean hour = name.matches("[01]?\\d|2[0-3]") && !hours.contains(Integer.valueOf(name));
-        if (!hour) throw fault(1, name, "'%s'".formatted(name), "each of 00 to 23 once");
+        check(name.matches("[01]?\\d|2[0-3]") && !hours.contains(Integer.valueOf(name)), 1, name, quoted(name),
+            "each of 00 to 23 once");
         hours.add(Integer.valueOf(name));
       }
-      if (!hours.isEmpty() && header.get(0).matches("(?i)date|")) return hours;
-      throw fault(1, "1", "'%s'".formatted(header.get(0)), "date,00,01,\u2026,23");
+      check(!hours.isEmpty() && header.get(0).matches("(?i)date|"), 1, "1", quoted(header.get(0)),
+          "date,00,01,\u2026,23");
+      return hours;
     }
 
     private void readRow(int line, List<String> cells, List<Integer> hours, Set<LocalDate> dates) {
-      if (cells.size() != hours.size() + 1) {
-        throw fault(line, "1", cells.size() + " cells", hours.size() + 1 + " as in the header");
-      }
+      check(cells.size() == hours.size() + 1, line, "1", cells.size() + " cells",
+          hours.size() + 1 + " as in the header");
       var date = date(line, cells.get(0));
-      if (!dates.add(date)) throw fault(line, "date", date + " again", "one row a date");
+      check(dates.add(date), line, "date", date + " again", "one row a date");
       for (int i = 0; i < hours.size(); i++) {
         var cell = cells.get(i + 1);
         var count = COUNT.matcher(cell);
-        if (count.matches()) counts.put(Hour.of(date, hours.get(i)), Long.valueOf(count.group(1)));
-        else if (!cell.isEmpty()) throw fault(line, "%02d".formatted(hours.get(i)), "'%s'".formatted(cell),
+        if (count.matches()) put(Hour.of(date, hours.get(i)), Long.parseLong(count.group(1)));
+        else check(cell.isEmpty(), line, "%02d".formatted(hours.get(i)), quoted(cell),
             "a count, or nothing for an unknown hour");
       }
     }
 
     private LocalDate date(int line, String cell) {
-      try {
-        var date = DATE.matcher(cell);
-        if (date.matches() && cell.matches("(19|20|21).*")) return LocalDate.parse(date.group(1));
-        throw new DateTimeException(cell); // a year far off would make Counts as large as the gap
-      } catch (DateTimeException e) {
-        throw fault(line, "date", "'%s'".formatted(cell), "a date such as 2026-11-23");
+      try { return Config.must(LocalDate.parse(cell, DATE), date -> date.getYear() >= 1900 && date.getYear() < 2200); }
+      catch (IllegalArgumentException | DateTimeException e) { // a year far off would make Counts as large as the gap
+        throw fault(line, "date", quoted(cell), "a date such as 2026-11-23");
       }
     }
 
-    private Fault fault(int line, String column, String wrong, String expected) {
-      return new Fault(Exit.HISTORY, "%s: line %d, column %s: %s (expected %s)"
-          .formatted(file, line, column, Http.oneLine(wrong), expected));
+    private static String quoted(String cell) { return "'" + Http.oneLine(cell) + "'"; }
+
+    private void check(boolean well, int line, String column, String wrong, String expected) {
+      if (!well) throw fault(line, column, wrong, expected);
     }
 
-    Counts counts() { return new Counts(counts); }
+    private Fault fault(int line, String column, String wrong, String expected) {
+      return Exit.HISTORY.fault("%s: line %d, column %s: %s (expected %s)", file, line, Http.oneLine(column), wrong,
+          expected);
+    }
 
-    OptionalLong at(Hour hour) { return knows(hour) ? OptionalLong.of(counts.get(hour)) : OptionalLong.empty(); }
-
-    void put(Hour hour, long count) { counts.put(hour, count); }
-
-    boolean knows(Hour hour) { return counts.containsKey(hour); }
-
+    Counts counts() { return new Counts(known); }
+    OptionalLong at(Hour hour) { return knows(hour) ? OptionalLong.of(known.get(hour)) : OptionalLong.empty(); }
+    void put(Hour hour, long count) { known.put(hour, count); }
+    boolean knows(Hour hour) { return known.containsKey(hour); }
     /** The newest known hour up to {@code last}, or null. */
-    Hour newest(Hour last) { return counts.floorKey(last); }
-
+    Hour newest(Hour last) { return known.floorKey(last); }
     List<Hour> unknown(Hour from, Hour to) { return Hour.range(from, to).filter(hour -> !knows(hour)).toList(); }
 
     void save() {
       if (!writable) return;
       var text = new StringBuilder("date");
       IntStream.range(0, 24).forEach(i -> text.append(",%02d".formatted(i)));
-      for (var date : counts.keySet().stream().map(hour -> hour.date(ZoneOffset.UTC)).distinct().toList()) {
+      for (var date : known.keySet().stream().map(hour -> hour.date(ZoneOffset.UTC)).distinct().toList()) {
         text.append('\n').append(date);
-        IntStream.range(0, 24).mapToObj(i -> counts.get(Hour.of(date, i)))
+        IntStream.range(0, 24).mapToObj(i -> known.get(Hour.of(date, i)))
             .forEach(count -> text.append(',').append(count == null ? "" : count));
       }
       Disk.write(file, text.append('\n').toString());
@@ -1357,128 +1181,109 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** Files that survive a kill, and that a link planted in a folder cannot send elsewhere. */
   static final class Disk {
-    private Disk() { }
+    private static final FileAttribute<?> OWNER_READS = PosixFilePermissions.asFileAttribute(
+        PosixFilePermissions.fromString("rw-------"));
+    private static final FileAttribute<?> OWNER_ENTERS = PosixFilePermissions.asFileAttribute(
+        PosixFilePermissions.fromString("rwx------"));
 
-    /** UTF-8 text, without the byte order mark that editors and spreadsheets put before it. */
-    static String read(Path file) throws IOException { return Files.readString(file).replaceFirst("^\uFEFF", ""); }
+    interface Work<T> {
+      T run() throws IOException;
+    }
+
+    /** @throws Fault HISTORY when the work cannot be done */
+    static <T> T writing(Path file, Work<T> work) {
+      try { return work.run(); }
+      catch (IOException e) { throw Exit.HISTORY.fault(e, "%s: cannot be written (%s)", file, e); }
+    }
+
+    /** UTF-8 text without the byte order mark that spreadsheets put before it; empty when there is no such file. */
+    static Optional<String> read(Path file, Exit exit) {
+      try { return Optional.of(Files.readString(file).replaceFirst("^\uFEFF", "")); }
+      catch (NoSuchFileException e) { return Optional.empty(); }
+      catch (IOException e) { throw exit.fault(e, "%s: cannot be read as UTF-8 text (%s)", file, e); }
+    }
 
     /** Temp sibling, fsync, atomic move: a reader or a kill sees the old file or the new one. Owner alone reads. */
     static void write(Path file, String content) {
       var part = file.resolveSibling(file.getFileName() + ".part");
-      try {
+      writing(file, () -> {
         folder(file.getParent());
         Files.deleteIfExists(part);
-        try (var channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW,
-            StandardOpenOption.WRITE), owner(file, "rw-------"))) {
+        try (var channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+            OWNER_READS)) {
           for (var bytes = ByteBuffer.wrap(content.getBytes(UTF_8)); bytes.hasRemaining();) channel.write(bytes);
           channel.force(true);
         }
-        move(part, file);
-      } catch (IOException e) {
-        throw unwritable(file, e);
-      }
+        return move(part, file);
+      });
     }
 
-    static void move(Path from, Path to) throws IOException {
+    static Path move(Path from, Path to) throws IOException {
       folder(to.getParent());
       Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
       try (var folder = FileChannel.open(to.getParent())) { // the new name must outlive a power cut too
         folder.force(true);
       }
+      return to;
     }
 
-    static void folder(Path folder) throws IOException {
-      if (Files.isSymbolicLink(folder) && Set.of("outbox", "sent").contains(folder.getFileName().toString())) {
-        throw new IOException(folder + " is a link (expected a folder)");
-      }
-      Files.createDirectories(folder, owner(folder, "rwx------"));
-    }
-
-    static Fault unwritable(Path file, IOException e) {
-      return new Fault(Exit.HISTORY, "%s: cannot be written (%s)".formatted(file, e), e);
-    }
-
-    private static FileAttribute<?>[] owner(Path file, String rights) {
-      boolean posix = file.getFileSystem().supportedFileAttributeViews().contains("posix");
-      return posix ? new FileAttribute<?>[] {
-        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(rights))} : new FileAttribute<?>[0];
-    }
+    static Path folder(Path folder) throws IOException { return Files.createDirectories(folder, OWNER_ENTERS); }
   }
 
   /** One run at a time per history. */
   static final class Lock {
-    private Lock() { }
-
     static <T> T during(Path history, Supplier<T> run) {
       var file = history.resolveSibling(history.getFileName() + ".lock");
-      try {
+      return Disk.writing(file, () -> {
         Disk.folder(file.getParent());
         try (var channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
             LinkOption.NOFOLLOW_LINKS); var lock = channel.tryLock()) {
           if (lock != null) return run.get();
-          throw new Fault(Exit.TRY_LATER, file + ": another run holds the lock");
+          throw Exit.TRY_LATER.fault("%s: another run holds the lock", file);
         } catch (OverlappingFileLockException e) { // held by this same process
-          throw new Fault(Exit.TRY_LATER, file + ": another run holds the lock", e);
+          throw Exit.TRY_LATER.fault(e, "%s: another run holds the lock", file);
         }
-      } catch (IOException e) {
-        throw Disk.unwritable(file, e);
-      }
+      });
     }
   }
 
   // ==== Fill: how do unknown hours become known ========================================
 
   /** Reads the hours of the last NumHours that the history lacks, by the cheaper of export and counts. */
-  static final class Fill {
+  record Fill(Zendesk zendesk, History history, Rule rule, World world, long started) {
     private static final Duration MOST = Duration.ofMinutes(45); // then the run judges with what it has
     private static final int AT_ONCE = 8;
     private static final int BATCH = 48;      // hours that a kill may lose
     private static final int FEW = 3;         // so few are counted without asking for the total first
 
-    private final Zendesk zendesk;
-    private final History history;
-    private final Rule rule;
-    private final World world;
-    private final long ends;
-
-    Fill(Zendesk zendesk, History history, Rule rule, World world) {
-      this.zendesk = zendesk;
-      this.history = history;
-      this.rule = rule;
-      this.world = world;
-      this.ends = world.ticker.nanos() + MOST.toNanos();
-    }
-
-    /** @param due the hours that are about to be judged, oldest first; the judging counts them itself */
-    void before(List<Hour> due) {
-      var judged = due.get(due.size() - 1);
-      var gap = new ArrayList<>(history.unknown(judged.plus(-rule.numHours()), judged));
-      gap.removeAll(due);
+    /** Up to and without {@code due}; from there to {@code judged} the judging counts the hours itself. */
+    void before(Hour due, Hour judged) {
+      var gap = history.unknown(judged.plus(-rule.numHours()), due);
       if (gap.isEmpty()) return;
       world.note("filling %d unknown hours of the last %d from Zendesk".formatted(gap.size(), rule.numHours()));
       if (gap.size() > FEW) {
         long total = zendesk.count(gap.get(0).from(), gap.get(gap.size() - 1).to());
         if ((total + Zendesk.PAGE - 1) / Zendesk.PAGE < gap.size() && byExport(gap, total)) return;
       }
-      gap.retainAll(history.unknown(gap.get(0), judged));
-      byCount(judged, gap);
+      byCount(due, gap.stream().filter(hour -> !history.knows(hour)));
     }
 
     private boolean late() {
-      boolean late = world.ticker.nanos() >= ends;
+      boolean late = world.ticker().nanos() - started >= MOST.toNanos();
       if (late) world.warn("the fill took %d minutes; the next run goes on with it".formatted(MOST.toMinutes()));
       return late;
     }
 
     /** False when the export did not bring all, and the hours still unknown have to be counted one by one. */
     private boolean byExport(List<Hour> gap, long total) {
-      var buckets = new Buckets(gap, history);
+      var buckets = new Buckets(new TreeSet<>(gap), history);
+      var progress = new Progress("tickets", total, world);
       var late = new AtomicBoolean();
       try {
         zendesk.export(gap.get(0).from(), gap.get(gap.size() - 1).to(), page -> {
           buckets.add(page.tickets());
           history.save();
-          world.progress("tickets", buckets.seen.size(), total);
+          progress.show(buckets.seen.size());
           late.set(late());
           return !late.get();
         });
@@ -1507,10 +1312,10 @@ public final class SpikeNotifier implements Callable<Integer> {
       private Hour oldest;
       private boolean ordered = true;
 
-      Buckets(List<Hour> gap, History history) {
-        this.gap = new TreeSet<>(gap);
+      Buckets(NavigableSet<Hour> gap, History history) {
+        this.gap = gap;
         this.history = history;
-        this.oldest = gap.get(gap.size() - 1).plus(1);
+        this.oldest = gap.last().plus(1);
       }
 
       void add(List<Ticket> page) {
@@ -1530,16 +1335,17 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The newest hour first, since it tells the next run what was judged; then the judged hour's own samples. */
-    private void byCount(Hour judged, List<Hour> gap) {
-      gap.sort(Comparator.comparing((Hour hour) -> !hour.equals(judged.plus(-1)))
-          .thenComparing(hour -> Math.floorMod(judged.number() - hour.number(), 24L) != 0)
-          .thenComparing(Comparator.reverseOrder()));
+    private void byCount(Hour due, Stream<Hour> unknown) {
+      var gap = unknown.sorted(Comparator.comparing((Hour hour) -> !hour.equals(due.plus(-1)))
+          .thenComparing(hour -> Math.floorMod(due.number() - hour.number(), 24L) != 0)
+          .thenComparing(Comparator.reverseOrder())).toList();
+      var progress = new Progress("hours", gap.size(), world);
       var pool = Executors.newFixedThreadPool(AT_ONCE);
       try {
         for (int done = 0; done < gap.size() && !late(); done += BATCH) {
           int end = Math.min(gap.size(), done + BATCH);
           countAll(gap.subList(done, end), pool);
-          world.progress("hours", end, gap.size());
+          progress.show(end);
         }
       } finally {
         pool.shutdownNow();
@@ -1552,13 +1358,41 @@ public final class SpikeNotifier implements Callable<Integer> {
       try {
         for (int i = 0; i < batch.size(); i++) history.put(batch.get(i), counts.get(i).get());
       } catch (InterruptedException e) {
-        throw new Fault(Exit.TRY_LATER, "interrupted", e);
+        throw Exit.TRY_LATER.fault(e, "interrupted");
       } catch (ExecutionException e) {
         throw e.getCause() instanceof RuntimeException known ? known : new IllegalStateException(e);
       } finally {
         counts.forEach(count -> count.cancel(true));
         history.save();
       }
+    }
+  }
+
+  /** A bar with the time left on a terminal, a line a minute elsewhere. */
+  static final class Progress {
+    private static final int BAR = 30; // characters
+    private final String what;
+    private final long all;
+    private final World world;
+    private final long start = System.nanoTime();
+    private long shown = start;
+
+    Progress(String what, long all, World world) {
+      this.what = what;
+      this.all = all;
+      this.world = world;
+    }
+
+    void show(long done) {
+      long now = System.nanoTime();
+      if (world.voice().get() == Voice.QUIET || !world.terminal() && now - shown < TimeUnit.MINUTES.toNanos(1)) return;
+      shown = now;
+      long left = TimeUnit.NANOSECONDS.toSeconds((now - start) / Math.max(1, done) * Math.max(0, all - done));
+      var text = "%d of %d %s, about %d:%02d left".formatted(done, all, what, left / 60, left % 60);
+      int full = (int) Math.min(BAR, done * BAR / Math.max(1, all));
+      if (!world.terminal()) world.warn(text);
+      else world.err().printf("\r[%s%s] %s %s", "=".repeat(full), " ".repeat(BAR - full), text,
+          done >= all ? "\n" : "").flush();
     }
   }
 
@@ -1575,6 +1409,8 @@ public final class SpikeNotifier implements Callable<Integer> {
           zone);
     }
 
+    boolean isWeekly() { return name == RuleName.WEEKLY; }
+
     Verdict judge(Counts counts, Hour hour, long count) {
       var samples = samples(counts, hour);
       return judge(hour, count, samples, usual(counts, hour, samples));
@@ -1582,14 +1418,14 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     Verdict judge(Hour hour, long count, Samples samples, Optional<Usual> usual) {
       if (usual.isEmpty()) return new Learning(hour, count, samples.known().size());
-      double limit = name == RuleName.MEAN ? (1 + threshold) * usual.get().mean() : least(usual.get());
-      return passes(count, usual.get()) ? new Spike(hour, count, usual.get(), limit)
+      double limit = isWeekly() ? least(usual.get()) : (1 + threshold) * usual.get().mean();
+      return missed(count, usual.get()).isEmpty() ? new Spike(hour, count, usual.get(), limit)
           : new Calm(hour, count, usual.get(), limit);
     }
 
     /** Which earlier hours the hour is compared with. */
     Samples samples(Counts counts, Hour hour) {
-      if (name == RuleName.MEAN) return samples(counts, hour, 0, numHours / 24 + 1, 1);
+      if (!isWeekly()) return samples(counts, hour, 0, numHours / 24 + 1, 1);
       var weeks = samples(counts, hour, 1, WEEKS, 7);
       return weeks.known().size() >= 4 ? weeks : samples(counts, hour, 1, 28, 1);
     }
@@ -1599,8 +1435,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       for (int k = first; k <= last; k++) {
         for (var past : hour.sameHour(k * step, zone)) {
           long back = hour.number() - past.number();
-          if (back <= 0 || name == RuleName.MEAN && back > numHours) continue;
           var count = counts.at(past);
+          if (back <= 0 || !isWeekly() && back > numHours) continue;
           if (!ignoredDays.isEmpty() && ignoredDays.contains(past.date(zone))) samples.ignored().add(past);
           else if (count.isEmpty()) samples.unknown().add(past);
           else samples.known().add(new Sample(past, count.getAsLong()));
@@ -1611,28 +1447,27 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** What the hour usually holds; empty while there is too little history to say. */
     Optional<Usual> usual(Counts counts, Hour hour, Samples samples) {
-      int n = samples.known().size();
-      int least = name == RuleName.WEEKLY && !samples.weekly() ? 7 : 1;
-      if (n < Math.max(minSamples, least)) return Optional.empty();
       double[] v = samples.known().stream().mapToDouble(Sample::count).toArray();
-      if (name == RuleName.WEEKLY) return Optional.of(weekly(v, samples.weekly(), counts, hour));
-      double mean = DoubleStream.of(v).sum() / n;
-      return Optional.of(new Usual(mean, n, OptionalDouble.empty(), 1, Double.POSITIVE_INFINITY));
+      if (v.length < Math.max(minSamples, isWeekly() && !samples.weekly() ? 7 : 1)) return Optional.empty();
+      return Optional.of(isWeekly() ? weekly(v, samples.weekly(), counts, hour)
+          : new Usual(mean(v), v.length, OptionalDouble.empty(), 1, Double.POSITIVE_INFINITY));
     }
+
+    private static double mean(double[] v) { return DoubleStream.of(v).sum() / v.length; }
 
     /** The variance that hourly ticket counts of mean m have as a rule; it weighs as much as four samples. */
     private static double usualVariance(double m) { return Math.max(m, 1) + 0.3 * m * 0.3 * m; }
 
     /** Same weekday and hour, distance in that hour's own usual spread; without enough weeks, the last 28 days. */
-    private static Usual weekly(double[] v, boolean weeks, Counts counts, Hour hour) {
-      int n = v.length;
-      double middle = median(v);
+    private static Usual weekly(double[] counts13, boolean weeks, Counts counts, Hour hour) {
+      int n = counts13.length;
+      double middle = median(counts13);
       double cap = weeks ? middle + 3 * Math.sqrt(usualVariance(middle)) : Double.POSITIVE_INFINITY;
       double level = weeks ? level(counts, hour) : 1;
-      double plain = DoubleStream.of(v).map(x -> Math.min(x, cap)).sum() / n;
-      double s2 = DoubleStream.of(v).map(x -> Math.min(x, cap) - plain).map(d -> d * d).sum() / (n - 1) * level * level;
-      double m = plain * level;
-      double variance = ((n - 1) * s2 + 4 * usualVariance(m)) / (n + 3);
+      double[] v = DoubleStream.of(counts13).map(x -> Math.min(x, cap) * level).toArray();
+      double m = mean(v);
+      double squares = DoubleStream.of(v).map(x -> (x - m) * (x - m)).sum(); // (n - 1) times the sample variance
+      double variance = (squares + 4 * usualVariance(m)) / (n + 3);
       double spread = Math.sqrt(Math.max(Math.max(variance, m), 1) * (1 + 1.0 / n));
       return new Usual(m, n, OptionalDouble.of(spread), level, cap);
     }
@@ -1647,32 +1482,27 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private static double median(double[] v) {
       var sorted = DoubleStream.of(v).sorted().toArray();
-      int middle = sorted.length / 2;
-      return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+      return (sorted[(v.length - 1) / 2] + sorted[v.length / 2]) / 2;
     }
-
-    boolean passes(long count, Usual usual) { return missed(count, usual).isEmpty(); }
 
     /** The keys whose bars the count does not pass; a spike misses none. */
     List<String> missed(long count, Usual usual) {
-      boolean weekly = name == RuleName.WEEKLY;
       double bar = (1 + threshold) * usual.mean();
       var missed = new ArrayList<String>(0);
-      if (weekly ? count < bar : count <= bar) missed.add("SpikeThreshold");
-      if (weekly && usual.z(count).orElseThrow() < deviations) missed.add("Deviations");
-      if (weekly && count - usual.mean() < minExtra) missed.add("MinExtra");
+      if (isWeekly() ? count < bar : count <= bar) missed.add("SpikeThreshold");
+      if (isWeekly() && usual.z(count).orElseThrow() < deviations) missed.add("Deviations");
+      if (isWeekly() && count - usual.mean() < minExtra) missed.add("MinExtra");
       if (count < Math.max(1, minTickets)) missed.add("MinTickets"); // no tickets at all are no spike, whatever is set
       return missed;
     }
 
     /** The smallest count that is a spike; the steps undo the rounding of the first guess. */
     long least(Usual usual) {
-      double spread = usual.spread().orElse(0);
-      double bars = Math.max((1 + threshold) * usual.mean(), Math.max(minTickets, name == RuleName.MEAN ? 0
-          : Math.max(usual.mean() + deviations * spread, usual.mean() + minExtra)));
-      long least = (long) Math.ceil(bars);
-      while (least > 0 && passes(least - 1, usual)) least--;
-      while (!passes(least, usual)) least++;
+      double extra = isWeekly() ? Math.max(deviations * usual.spread().orElseThrow(), minExtra) : 0;
+      double bar = Math.max((1 + threshold) * usual.mean(), usual.mean() + extra);
+      long least = (long) Math.ceil(Math.max(minTickets, bar));
+      while (least > 0 && missed(least - 1, usual).isEmpty()) least--;
+      while (!missed(least, usual).isEmpty()) least++;
       return least;
     }
   }
@@ -1704,19 +1534,16 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** What the rule says of an hour. */
   sealed interface Verdict permits Judged, Learning {
     Hour hour();
-
     long count();
   }
 
   sealed interface Judged extends Verdict permits Spike, Calm {
     Usual usual();
-
     double limit();
   }
 
   record Spike(Hour hour, long count, Usual usual, double limit) implements Judged { }
   record Calm(Hour hour, long count, Usual usual, double limit) implements Judged { }
-
   /** Too little history to judge the hour. */
   record Learning(Hour hour, long count, int samples) implements Verdict { }
 
@@ -1738,7 +1565,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** The same as {@code name=value} words for people and logs. */
   static String asWords(ObjectNode json) {
-    var hour = Hour.parse(json.get("hour").asText()).toString();
+    var hour = json.get("hour").asText().replace(":00:00Z", ":00Z");
     return json.remove(List.of("z", "spread", "tags")).put("hour", hour).properties().stream().map(e -> {
       var value = e.getValue();
       return e.getKey() + "=" + (value.isNull() ? "-" : value.isDouble() ? decimal(value.asDouble()) : value.asText());
@@ -1746,7 +1573,6 @@ public final class SpikeNotifier implements Callable<Integer> {
   }
 
   private static Double boxed(OptionalDouble value) { return value.isPresent() ? value.getAsDouble() : null; }
-
   static String decimal(double value) { return String.format(Locale.ROOT, "%.1f", value); }
 
   // ==== Tags: what are the tickets about ===============================================
@@ -1774,10 +1600,10 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** Where a tag or ticket first appears. */
     private record Place(String created, long id, int position) implements Comparable<Place> {
-      private static final Comparator<Place> ORDER = Comparator.comparing(Place::created)
-          .thenComparing(Place::id).thenComparing(Place::position);
-
-      @Override public int compareTo(Place other) { return ORDER.compare(this, other); }
+      @Override public int compareTo(Place other) {
+        return Comparator.comparing(Place::created).thenComparing(Place::id).thenComparing(Place::position)
+            .compare(this, other);
+      }
     }
 
     private static final class Tag {
@@ -1811,20 +1637,18 @@ public final class SpikeNotifier implements Callable<Integer> {
     private void count(String spelled, Place place) {
       var tag = tags.computeIfAbsent(lower(spelled), name -> new Tag());
       tag.tickets++;
-      if (tag.first == null || place.compareTo(tag.first) < 0) {
-        tag.first = place;
-        tag.spelled = spelled;
-      }
+      if (tag.first != null && place.compareTo(tag.first) > 0) return;
+      tag.first = place;
+      tag.spelled = spelled;
     }
 
     private Stream<Tag> ranked() {
-      return tags.values().stream().sorted(Comparator.comparingLong((Tag tag) -> -tag.tickets)
-          .thenComparing(tag -> tag.first));
+      return tags.values().stream().sorted(Comparator.comparing((Tag t) -> -t.tickets).thenComparing(t -> t.first));
     }
 
     /** Tickets by tag in lower case. */
     Map<String, Long> byTag() {
-      return tags.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().tickets));
+      return tags.entrySet().stream().collect(toMap(Map.Entry::getKey, e -> e.getValue().tickets));
     }
 
     int requesters() { return requesters.size(); }
@@ -1868,28 +1692,43 @@ public final class SpikeNotifier implements Callable<Integer> {
     static final String OVER = "The spike is over: %d tickets were created from %s, usual are %s.";
     static final String SUMMARY = "It went on for %d hours from %s. Its peak were %d tickets at %s; in all "
         + "%.0f more than usual were created.";
-
-    private Words() { }
   }
 
   /** A finished notice. It can be made of a {@link Spike} or of the end of one, of nothing else. */
   record Alert(Hour hour, String kind, Hour thread, String subject, List<Block> blocks) {
 
     static Alert about(Spike spike, Episode episode, Config config, Counts counts, Tickets tickets, Instant now) {
-      var blocks = new ArrayList<Block>();
-      headline(blocks, spike, config.rule(), counts, episode, now);
-      tags(blocks, spike, config, tickets);
-      blocks.add(chart(spike.hour(), config.rule(), counts));
-      blocks.add(samples(tickets.tally(), config.zendesk()));
-      blocks.add(new Text(why(spike, config.rule())));
-      blocks.add(new Text(Words.ALL, agentSearch(config.zendesk(), spike.hour(), "")));
-      return new Alert(spike.hour(), "spike", episode.start(), subject(episode, config), blocks);
+      var rule = config.rule();
+      var hour = spike.hour();
+      var tally = tickets.tally();
+      var all = tickets.ranked();
+      var top = all.stream().limit(config.numTags()).toList();
+      var risen = all.stream().filter(TagCount::risen)
+          .sorted(Comparator.comparingDouble(TagCount::excess).reversed()).limit(config.numTags()).toList();
+      return new Alert(hour, "spike", episode.start(), subject(episode, config), List.of(
+          Text.title(Words.HEADLINE.formatted(spike.count(), span(hour, rule.zone()))),
+          new Text(Words.USUAL.formatted(decimal(spike.usual().mean()), more(spike), rarity(spike, rule, counts))),
+          new Text(episode.hours() == 1 ? ""
+              : Words.GOES_ON.formatted(episode.hours(), time(episode.start(), rule.zone()))),
+          new Text(now.isBefore(hour.plus(2).to()) ? "" : Words.LATE.formatted(time(Hour.of(now), rule.zone()))),
+          tags(Words.TAGS, top, hour, config.zendesk()),
+          tags(Words.RISEN, top.containsAll(risen) ? List.of() : risen, hour, config.zendesk()),
+          new Text(tickets.trouble().map(why -> Words.RANKED_SOME.formatted(tally.tickets, spike.count(), why,
+              tally.untagged)).orElse(Words.RANKED_ALL.formatted(tally.tickets, tally.untagged))),
+          new Text(tickets.weeks().isEmpty() ? Words.NO_USUAL.formatted(tickets.noUsual())
+              : Words.USUAL_FROM.formatted(tickets.weeks().size())),
+          new Text(tally.requesters() == 0 ? "" : Words.REQUESTERS.formatted(tally.requesters(),
+              tally.largestRequester(), tally.largestRequester() * 100.0 / tally.tickets)),
+          chart(hour, rule, counts),
+          samples(tally, config.zendesk()),
+          new Text(why(spike, rule)),
+          new Text(Words.ALL, agentSearch(config.zendesk(), hour, ""))));
     }
 
     static Alert allClear(Calm calm, Episode episode, Config config, Counts counts) {
       var zone = config.rule().zone();
       return new Alert(calm.hour(), "clear", episode.start(), subject(episode, config), List.of(
-          new Title(Words.OVER.formatted(calm.count(), span(calm.hour(), zone), decimal(calm.usual().mean()))),
+          Text.title(Words.OVER.formatted(calm.count(), span(calm.hour(), zone), decimal(calm.usual().mean()))),
           new Text(Words.SUMMARY.formatted(episode.hours(), time(episode.start(), zone), episode.peak().count(),
               time(episode.peak().hour(), zone), episode.excess())),
           chart(calm.hour(), config.rule(), counts)));
@@ -1900,8 +1739,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** The same for all mails of an episode, since Gmail threads by subject. */
     private static String subject(Episode episode, Config config) {
       var first = episode.first();
-      return Words.SUBJECT.formatted(config.mail().subject(), first.count(),
-          time(first.hour(), config.rule().zone()), more(first));
+      return Words.SUBJECT.formatted(config.mail().subject(), first.count(), time(first.hour(), config.rule().zone()),
+          more(first));
     }
 
     private static String more(Spike spike) {
@@ -1909,45 +1748,24 @@ public final class SpikeNotifier implements Callable<Integer> {
       return percent.isEmpty() ? Words.NONE_USUAL : Words.PERCENT_MORE.formatted(percent.getAsDouble());
     }
 
-    private static void headline(List<Block> blocks, Spike spike, Rule rule, Counts counts, Episode episode,
-        Instant now) {
+    private static String rarity(Spike spike, Rule rule, Counts counts) {
       var samples = rule.samples(counts, spike.hour()).known();
       long asMany = samples.stream().filter(sample -> sample.count() >= spike.count()).count();
-      blocks.add(new Title(Words.HEADLINE.formatted(spike.count(), span(spike.hour(), rule.zone()))));
-      blocks.add(new Text(Words.USUAL.formatted(decimal(spike.usual().mean()), more(spike), asMany == 0
-          ? Words.NEVER.formatted(samples.size()) : Words.RARELY.formatted(asMany, samples.size()))));
-      if (episode.hours() > 1) {
-        blocks.add(new Text(Words.GOES_ON.formatted(episode.hours(), time(episode.start(), rule.zone()))));
-      }
-      if (now.isAfter(spike.hour().plus(2).to())) {
-        blocks.add(new Text(Words.LATE.formatted(time(Hour.of(now), rule.zone()))));
-      }
+      return asMany == 0 ? Words.NEVER.formatted(samples.size()) : Words.RARELY.formatted(asMany, samples.size());
     }
 
-    private static void tags(List<Block> blocks, Spike spike, Config config, Tickets tickets) {
-      var tally = tickets.tally();
-      var ranked = tickets.ranked();
-      var top = ranked.stream().limit(config.numTags()).toList();
-      var risen = ranked.stream().filter(TagCount::risen)
-          .sorted(Comparator.comparingDouble(TagCount::excess).reversed()).limit(config.numTags()).toList();
-      blocks.add(table(Words.TAGS, top, spike.hour(), config.zendesk()));
-      if (!top.containsAll(risen)) blocks.add(table(Words.RISEN, risen, spike.hour(), config.zendesk()));
-      blocks.add(new Text(tickets.trouble().map(why -> Words.RANKED_SOME.formatted(tally.tickets, spike.count(),
-          why, tally.untagged)).orElse(Words.RANKED_ALL.formatted(tally.tickets, tally.untagged))));
-      blocks.add(new Text(tickets.weeks().isEmpty() ? Words.NO_USUAL.formatted(tickets.noUsual())
-          : Words.USUAL_FROM.formatted(tickets.weeks().size())));
-      if (tally.requesters() > 0) {
-        blocks.add(new Text(Words.REQUESTERS.formatted(tally.requesters(), tally.largestRequester(),
-            tally.largestRequester() * 100.0 / tally.tickets)));
-      }
+    private static String why(Spike spike, Rule rule) {
+      var usual = spike.usual();
+      return rule.isWeekly() ? Words.WHY_WEEKLY.formatted((long) spike.limit(), rule.deviations(),
+          decimal(usual.spread().orElseThrow()), usual.samples(), decimal(usual.z(spike.count()).orElseThrow()))
+          : Words.WHY_MEAN.formatted(decimal(spike.limit()), rule.threshold() * 100, usual.samples());
     }
 
-    private static Table table(String title, List<TagCount> tags, Hour hour, Account account) {
-      var heads = List.of(Cell.right("tickets"), Cell.right("usual"), Cell.of(""));
-      return new Table(title, heads, tags.stream().map(tag -> List.of(
-          Cell.link(tag.tag(), agentSearch(account, hour, " tags:\"" + tag.tag().replace("\"", "") + "\"")),
-          Cell.right(Long.toString(tag.count())), Cell.right(tag.usual() == null ? "?" : decimal(tag.usual())),
-          Cell.right(!tag.risen() ? "" : tag.usual() == 0 ? "NEW" : "risen"))).toList());
+    private static Table tags(String title, List<TagCount> tags, Hour hour, Account account) {
+      return new Table(title, List.of(Cell.right("tickets"), Cell.right("usual"), Cell.of("")), tags.stream().map(tag ->
+          List.of(Cell.link(tag.tag(), agentSearch(account, hour, " tags:\"" + tag.tag().replace("\"", "") + "\"")),
+              Cell.right(Long.toString(tag.count())), Cell.right(tag.usual() == null ? "?" : decimal(tag.usual())),
+              Cell.right(!tag.risen() ? "" : tag.usual() == 0 ? "NEW" : "risen"))).toList());
     }
 
     private static Table samples(Tally tally, Account account) {
@@ -1958,36 +1776,26 @@ public final class SpikeNotifier implements Callable<Integer> {
       }).toList());
     }
 
-    private static String why(Spike spike, Rule rule) {
-      var usual = spike.usual();
-      return rule.name() == RuleName.MEAN
-          ? Words.WHY_MEAN.formatted(decimal(spike.limit()), rule.threshold() * 100, usual.samples())
-          : Words.WHY_WEEKLY.formatted((long) spike.limit(), rule.deviations(),
-              decimal(usual.spread().orElseThrow()), usual.samples(),
-              decimal(usual.z(spike.count()).orElseThrow()));
-    }
-
     /** A row an hour: its count and a bar, the usual marked in it. */
     static Table chart(Hour last, Rule rule, Counts counts) {
       var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
-      var usual = hours.stream().map(hour -> rule.usual(counts, hour, rule.samples(counts, hour)).map(Usual::mean)
-          .orElse(0.0)).toList();
-      double most = 1e-9 + Stream.concat(usual.stream(), hours.stream().map(hour -> (double) counts.at(hour).orElse(0)))
-          .max(Comparator.naturalOrder()).orElseThrow();
-      var bars = new Cell(Words.BARS_TEXT, Words.BARS_HTML, "font-weight:normal;font-size:12px");
-      return new Table(Words.CHART, List.of(Cell.right("tickets"), bars), IntStream.range(0, 24).mapToObj(i -> {
-        var count = counts.at(hours.get(i));
-        var when = at(hours.get(i).from(), rule.zone(), "EEE HH:mm");
-        return List.of(new Cell(time(hours.get(i), rule.zone()), when, "white-space:nowrap"),
-            Cell.right(count.isEmpty() ? "?" : Long.toString(count.getAsLong())),
-            Cell.bar(count.orElse(0) / most, usual.get(i) / most));
-      }).toList());
+      ToDoubleFunction<Hour> usual = hour ->
+          rule.usual(counts, hour, rule.samples(counts, hour)).map(Usual::mean).orElse(0.0);
+      double most = hours.stream().mapToDouble(h -> Math.max(counts.at(h).orElse(0), usual.applyAsDouble(h))).max()
+          .orElseThrow() + 1e-9;
+      return new Table(Words.CHART, List.of(Cell.right("tickets"),
+          new Cell(Words.BARS_TEXT, Words.BARS_HTML, "font-weight:normal;font-size:12px")), hours.stream().map(hour -> {
+            var count = counts.at(hour);
+            return List.of(new Cell(time(hour, rule.zone()), at(hour.from(), rule.zone(), "EEE HH:mm"),
+                "white-space:nowrap"), Cell.right(count.isEmpty() ? "?" : Long.toString(count.getAsLong())),
+                Cell.bar(count.orElse(0) / most, usual.applyAsDouble(hour) / most));
+          }).toList());
     }
 
     /** Zendesk's own search for the tickets of the hour, in the agents' pages. */
     static String agentSearch(Account account, Hour hour, String more) {
       return "https://%s/agent/search/1?type=ticket&q=%s".formatted(account.host(), encode(
-          ("created>=%s created<%s%s %s").formatted(hour.from(), hour.to(), more, account.query()).strip()));
+          "created>=%s created<%s%s %s".formatted(hour.from(), hour.to(), more, account.query()).strip()));
     }
 
     static String at(Instant time, ZoneId zone, String pattern) {
@@ -2004,8 +1812,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     String text() {
-      return blocks.stream().map(Block::text).filter(text -> !text.isEmpty()).collect(joining("\n")).stripTrailing()
-          + "\n";
+      return blocks.stream().map(Block::text).filter(text -> !text.isEmpty()).collect(joining("\n"));
     }
 
     String html() {
@@ -2025,20 +1832,16 @@ public final class SpikeNotifier implements Callable<Integer> {
   record Episode(Spike first, Spike peak, int hours, double excess) {
     private static final int MOST = 24 * 14; // hours; what goes on longer has become the usual
 
+    static Episode of(Spike spike) { return new Episode(spike, spike, 1, spike.count() - spike.usual().mean()); }
     Hour start() { return first.hour(); }
 
     /** The spike hours without a gap up to and with {@code last}, from the counts alone. */
     static Optional<Episode> until(Hour last, Counts counts, Rule rule) {
-      Episode episode = null;
-      for (var hour = last; hour.number() > last.number() - MOST; hour = hour.plus(-1)) {
-        var count = counts.at(hour);
-        if (count.isEmpty() || !(rule.judge(counts, hour, count.getAsLong()) instanceof Spike spike)) break;
-        episode = episode == null ? of(spike) : of(spike).and(episode);
-      }
-      return Optional.ofNullable(episode);
+      return IntStream.range(0, MOST).mapToObj(i -> last.plus(-i)).map(hour -> counts.at(hour).stream()
+              .mapToObj(count -> rule.judge(counts, hour, count)).findFirst())
+          .takeWhile(verdict -> verdict.orElse(null) instanceof Spike)
+          .map(verdict -> of((Spike) verdict.get())).reduce((later, earlier) -> earlier.and(later));
     }
-
-    static Episode of(Spike spike) { return new Episode(spike, spike, 1, spike.count() - spike.usual().mean()); }
 
     /** Longer by the episode that follows. */
     Episode and(Episode next) {
@@ -2048,29 +1851,22 @@ public final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** A part of the mail, as plain text and as HTML that Gmail and Outlook show: tables and inline styles only. */
-  sealed interface Block permits Title, Text, Table {
+  interface Block {
     String text();
-
     String html();
   }
 
-  record Title(String words) implements Block {
-    @Override public String text() { return clean(words) + "\n"; }
-
-    @Override public String html() {
-      return "<h2 style=\"font-size:19px;margin:0 0 12px\">%s</h2>".formatted(escape(words));
-    }
-  }
-
-  /** {@code link} is empty, or what the words lead to. */
-  record Text(String words, String link) implements Block {
+  /** A paragraph; {@code link} is empty, or what the words lead to. Without words it is not there. */
+  record Text(String words, String link, String style) implements Block {
+    Text(String words, String link) { this(words, link, "overflow-wrap:anywhere"); }
     Text(String words) { this(words, ""); }
+    static Text title(String words) { return new Text(words, "", "font-size:19px;font-weight:bold"); }
 
-    @Override public String text() { return clean(words) + link + "\n"; }
+    @Override public String text() { return words.isEmpty() ? "" : clean(words) + link + "\n"; }
 
     @Override public String html() {
-      return "<p style=\"margin:0 0 12px;overflow-wrap:anywhere\">%s%s</p>".formatted(escape(words), link.isEmpty() ? ""
-          : "<a href=\"%s\">%s</a>".formatted(escape(link), Words.OPEN));
+      return words.isEmpty() ? "" : "<p style=\"margin:0 0 12px;%s\">%s%s</p>".formatted(style, escape(words),
+          link.isEmpty() ? "" : "<a href=\"%s\">%s</a>".formatted(escape(link), Words.OPEN));
     }
   }
 
@@ -2102,18 +1898,18 @@ public final class SpikeNotifier implements Callable<Integer> {
               piece(usual - all, "background:#bbbbbb"), piece(1 - Math.max(all, usual), "")), "width:60%");
     }
 
-    String in(String element) {
-      return "<%1$s align=\"left\" style=\"border-bottom:1px solid #8888;%2$s\">%3$s</%1$s>".formatted(element, style,
-          html);
-    }
-
     private static String piece(double part, String style) {
       return part < 0.001 ? "" : "<td style=\"width:%.1f%%;height:12px;line-height:12px;%s\">&nbsp;</td>"
           .formatted(part * 100, style);
     }
+
+    String in(String element) {
+      return "<%1$s align=\"left\" style=\"border-bottom:1px solid #8888;%2$s\">%3$s</%1$s>".formatted(element, style,
+          html);
+    }
   }
 
-  /** {@code heads} stand over the second column and on; the title over the first. */
+  /** {@code heads} stand over the second column and on; the title over the first. Without rows it is not there. */
   record Table(String title, List<Cell> heads, List<List<Cell>> rows) implements Block {
     @Override public String text() {
       if (rows.isEmpty()) return "";
@@ -2125,14 +1921,14 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     @Override public String html() {
-      if (rows.isEmpty()) return "";
-      var heading = Stream.concat(Stream.of(Cell.of(title)), heads.stream()).map(cell -> cell.in("th"))
-          .collect(joining());
-      return """
+      return rows.isEmpty() ? "" : """
           <table cellpadding="3" cellspacing="0" style="border-collapse:collapse;width:100%%;margin:0 0 12px">
-          <tr>%s</tr>
-          %s</table>""".formatted(heading, rows.stream().map(row -> row.stream().map(cell -> cell.in("td"))
-              .collect(joining("", "<tr>", "</tr>\n"))).collect(joining()));
+          %s%s</table>""".formatted(row("th", Stream.concat(Stream.of(Cell.of(title)), heads.stream())),
+              rows.stream().map(row -> row("td", row.stream())).collect(joining()));
+    }
+
+    private static String row(String element, Stream<Cell> cells) {
+      return cells.map(cell -> cell.in(element)).collect(joining("", "<tr>", "</tr>\n"));
     }
   }
 
@@ -2154,12 +1950,11 @@ public final class SpikeNotifier implements Callable<Integer> {
    */
   static final class Outbox {
     private static final Duration KEPT = Duration.ofDays(180);
-
     private final Path waiting;
     private final Path sent;
     private final Config config;
     private final World world;
-    private final Map<String, Carrier> carriers = new HashMap<>();
+    private final Map<String, Carrier> carriers = new HashMap<>(); // by the ending of a file's name
     private final Set<Carrier> down = new HashSet<>();
     Exit worst = Exit.OK; // of all deliveries, the code that the run ends with
 
@@ -2175,6 +1970,9 @@ public final class SpikeNotifier implements Callable<Integer> {
       this.world = world;
       carriers.put("eml", mail);
       config.webhook().ifPresent(url -> carriers.put("json", new Webhook(url, world)));
+      Stream.of(waiting, sent).filter(Files::isSymbolicLink).forEach(folder -> {
+        throw Exit.HISTORY.fault("%s: cannot be written (it is a link, expected a folder)", folder);
+      });
     }
 
     List<Path> waiting() { return files(waiting, ".*\\.(eml|json)"); }
@@ -2197,7 +1995,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var webhook = waiting.resolve(alert.name() + ".json"); // stored before either goes out, so a kill loses none
       if (config.webhook().isPresent()) store(webhook, Webhook.payload(alert));
       var mail = waiting.resolve(alert.name() + ".eml");
-      boolean isNew = store(mail, Mailer.message(alert, config, world.clock));
+      boolean isNew = store(mail, Mailer.message(alert, config, world.clock()));
       if (Files.exists(webhook)) send(webhook);
       return !isNew ? "already-sent" : send(mail) ? "sent" : "queued";
     }
@@ -2205,78 +2003,71 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** False when the notice went out already. Two accounts in one folder must not take each other's mails for own. */
     private boolean store(Path file, String content) {
       var gone = sent.resolve(file.getFileName());
-      try {
-        if (Files.exists(gone) && !Mailer.id(Files.readString(gone)).equals(Mailer.id(content))) {
-          throw new Fault(Exit.CONFIG, "%s: was sent for another account (expected a folder of its own for "
-              .formatted(gone) + "each account's auth.ini)");
-        }
-      } catch (IOException e) {
-        throw Disk.unwritable(gone, e);
+      if (!Files.exists(gone)) {
+        if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) Disk.write(file, content);
+        return true;
       }
-      if (!Files.exists(gone) && !Files.exists(file, LinkOption.NOFOLLOW_LINKS)) Disk.write(file, content);
-      return !Files.exists(gone);
+      if (Mailer.id(Disk.read(gone, Exit.HISTORY).orElse("")).equals(Mailer.id(content))) return false;
+      throw Exit.CONFIG.fault("%s: was sent for another account (expected a folder of its own for each account's "
+          + "auth.ini)", gone);
     }
 
     private boolean send(Path file) {
       var carrier = carriers.get(file.toString().replaceAll(".*\\.", ""));
       if (carrier == null || down.contains(carrier)) return false;
       try {
-        carrier.send(file);
-        Disk.move(file, sent.resolve(file.getFileName()));
-        return true;
+        return Disk.writing(file, () -> {
+          carrier.send(file);
+          return Disk.move(file, sent.resolve(file.getFileName()));
+        }) != null;
       } catch (Fault e) {
+        if (e.exit == Exit.HISTORY) throw e;
         world.warn("%s; %s waits in the outbox".formatted(e.getMessage(), file.getFileName()));
         worst = worst == Exit.REFUSED || e.exit == Exit.REFUSED ? Exit.REFUSED : Exit.TRY_LATER;
         if (!(e.getCause() instanceof SendFailedException)) down.add(carrier); // asked no more in this run
         return false;
-      } catch (IOException e) {
-        throw Disk.unwritable(file, e);
       }
     }
 
     void prune() {
-      var oldest = Hour.of(world.clock.instant().minus(KEPT)).name();
-      for (var file : files(sent, "\\d{4}-\\d{2}-\\d{2}T\\d{2}-.*")) {
-        try {
-          if (file.getFileName().toString().compareTo(oldest) < 0) Files.delete(file);
-        } catch (IOException e) {
-          throw Disk.unwritable(file, e);
-        }
-      }
+      var oldest = Hour.of(world.clock().instant().minus(KEPT)).name();
+      files(sent, "\\d{4}-\\d{2}-\\d{2}T\\d{2}-.*").stream()
+          .filter(file -> file.getFileName().toString().compareTo(oldest) < 0)
+          .forEach(file -> Disk.writing(file, () -> Files.deleteIfExists(file)));
     }
 
     private static List<Path> files(Path folder, String name) {
       if (!Files.isDirectory(folder)) return List.of();
-      try (var files = Files.list(folder)) {
-        return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList();
-      } catch (IOException e) {
-        throw Disk.unwritable(folder, e);
-      }
+      return Disk.writing(folder, () -> {
+        try (var files = Files.list(folder)) {
+          return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList();
+        }
+      });
     }
   }
 
   /** The mail as a message, and its way to the SMTP server. */
   record Mailer(Mail mail, World world) implements Outbox.Carrier {
     private static final Pattern ID = Pattern.compile("(?im)^Message-ID:\\s*(\\S+)");
+
     /** The whole message in ASCII, as stored and sent. */
     static String message(Alert alert, Config config, Clock clock) {
       var id = id(alert.hour(), alert.kind(), config.zendesk());
+      var thread = id(alert.thread(), "spike", config.zendesk());
+      boolean first = alert.hour().equals(alert.thread());
       var message = new MimeMessage(Session.getInstance(new Properties())) {
         @Override protected void updateMessageID() throws MessagingException {
           setHeader("Message-ID", id); // else made anew from clock and random numbers
         }
       };
-      boolean first = alert.hour().equals(alert.thread());
       try {
         message.setFrom(new InternetAddress(config.mail().sender()));
         message.setRecipients(Message.RecipientType.TO, String.join(",", config.mail().recipients()));
         message.setSubject((first ? "" : "Re: ") + clean(alert.subject()), "UTF-8");
         message.setSentDate(Date.from(clock.instant()));
         message.setHeader("Auto-Submitted", "auto-generated"); // RFC 3834: no out-of-office answers
-        if (!first) {
-          var thread = id(alert.thread(), "spike", config.zendesk());
-          message.setHeader("In-Reply-To", thread);
-          message.setHeader("References", thread);
+        for (var header : first ? List.<String>of() : List.of("In-Reply-To", "References")) {
+          message.setHeader(header, thread);
         }
         var text = new MimeBodyPart();
         text.setText(alert.text(), "UTF-8");
@@ -2299,8 +2090,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     static String id(String message) {
-      var id = ID.matcher(message);
-      return id.find() ? id.group(1) : "";
+      return ID.matcher(message).results().map(id -> id.group(1)).findFirst().orElse("");
     }
 
     @Override public void send(Path file) throws IOException {
@@ -2320,7 +2110,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var password = mail.oauth().map(door -> new Http(world).token(door.url(), door.client(), door.scope(),
           Exit.TRY_LATER, "[email]").access_token()).or(mail::password).orElse(null);
       try {
-        Deadline.within(world.patience.multipliedBy(2), () -> {
+        Deadline.within(world.patience().multipliedBy(2), () -> {
           try (var transport = session().getTransport()) {
             transport.connect(mail.host(), mail.port(), password == null ? null : mail.username(), password);
             talk.with(transport);
@@ -2328,12 +2118,12 @@ public final class SpikeNotifier implements Callable<Integer> {
           return null;
         });
       } catch (AuthenticationFailedException e) {
-        throw new Fault(Exit.REFUSED, "[email] %s refuses the sign-in of %s: %s (check Username and Password; "
-            .formatted(server(), mail.username(), reason(e)) + "Gmail wants an app password)", e);
+        throw Exit.REFUSED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and Password; Gmail "
+            + "wants an app password)", server(), mail.username(), reason(e));
       } catch (MessagingException | IOException e) {
         boolean some = e instanceof SendFailedException s && s.getValidSentAddresses() != null
             && s.getValidSentAddresses().length > 0;
-        if (!some) throw new Fault(Exit.TRY_LATER, "[email] %s: %s".formatted(server(), reason(e)), e);
+        if (!some) throw Exit.TRY_LATER.fault(e, "[email] %s: %s", server(), reason(e));
         world.warn("[email] Recipient: %s refuses some of them: %s".formatted(server(), reason(e)));
       }
     }
@@ -2347,15 +2137,15 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private Session session() {
       var smtp = mail.security() == Security.TLS ? "smtps" : "smtp";
+      boolean starttls = mail.security() == Security.STARTTLS;
+      long silence = world.patience().toMillis() / 3; // 30 seconds without a byte
       var settings = new Properties();
       settings.setProperty("mail.transport.protocol", smtp);
-      boolean starttls = mail.security() == Security.STARTTLS;
-      long silence = world.patience.toMillis() / 3; // 30 seconds without a byte
       Map.of("connectiontimeout", silence, "timeout", silence, "writetimeout", silence, "starttls.enable", starttls,
           "starttls.required", starttls, "ssl.checkserveridentity", true, "sendpartial", true,
-          "auth", mail.oauth().isPresent() || mail.password().isPresent())
+          "auth", mail.oauth().isPresent() || mail.password().isPresent(),
+          "auth.mechanisms", mail.oauth().isPresent() ? "XOAUTH2" : "LOGIN PLAIN DIGEST-MD5")
           .forEach((name, value) -> settings.setProperty("mail.%s.%s".formatted(smtp, name), value.toString()));
-      if (mail.oauth().isPresent()) settings.setProperty("mail.%s.auth.mechanisms".formatted(smtp), "XOAUTH2");
       return Session.getInstance(settings);
     }
   }
@@ -2372,9 +2162,9 @@ public final class SpikeNotifier implements Callable<Integer> {
       try {
         new Http(world).send(() -> HttpRequest.newBuilder(url).header("Content-Type", "application/json")
             .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build(), (in, headers) -> true,
-            (status, reason) -> new Fault(Exit.TRY_LATER, "answers %d %s (check Url)".formatted(status, reason)));
+            (status, reason) -> Exit.TRY_LATER.fault("answers %d %s (check Url)", status, reason));
       } catch (Fault e) {
-        throw new Fault(Exit.TRY_LATER, "[webhook] %s: %s".formatted(url.getHost(), e.getMessage()), e);
+        throw Exit.TRY_LATER.fault(e, "[webhook] %s: %s", url.getHost(), e.getMessage());
       }
     }
   }
@@ -2416,25 +2206,23 @@ public final class SpikeNotifier implements Callable<Integer> {
       return new Explanation(rule, counts, hour, samples, rule.usual(counts, hour, samples));
     }
 
-    void print(World world, boolean json) {
-      if (json) {
-        world.result(json().toString());
-        return;
-      }
-      world.result("%s (%s), rule %s".formatted(hour, Alert.span(hour, rule.zone()), lower(rule.name().name())));
-      samples.known().forEach(sample -> world.result("  %s %6d%s".formatted(Alert.time(sample.hour(), rule.zone()),
-          sample.count(), capped(sample) ? "  counted as " + decimal(usual.get().cap()) : "")));
-      leftOut("unknown", samples.unknown(), world);
-      leftOut("ignored day", samples.ignored(), world);
-      usual.ifPresent(u -> world.result("expected %s%s, a spike from %d on%s".formatted(decimal(u.mean()),
-          u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "", rule.least(u),
-          u.level() > 1 ? ", raised by %.2f to follow growth".formatted(u.level()) : "")));
-      world.result(sentence());
+    void print(World world, boolean json) { (json ? Stream.of(json().toString()) : lines()).forEach(world::result); }
+
+    private Stream<String> lines() {
+      return Stream.of(Stream.of("%s (%s), rule %s".formatted(hour, Alert.span(hour, rule.zone()),
+          lower(rule.name().name()))),
+          samples.known().stream().map(sample -> "  %s %6d%s".formatted(Alert.time(sample.hour(), rule.zone()),
+              sample.count(), capped(sample) ? "  counted as " + decimal(usual.get().cap()) : "")),
+          leftOut("unknown", samples.unknown()), leftOut("ignored day", samples.ignored()),
+          usual.stream().map(u -> "expected %s%s, a spike from %d on%s".formatted(decimal(u.mean()),
+              u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "", rule.least(u),
+              u.level() > 1 ? ", raised by %.2f to follow growth".formatted(u.level()) : "")),
+          Stream.of(sentence())).flatMap(each -> each);
     }
 
-    private static void leftOut(String why, List<Hour> hours, World world) {
+    private static Stream<String> leftOut(String why, List<Hour> hours) {
       var names = hours.stream().limit(30).map(Hour::name).collect(joining(" ")) + (hours.size() > 30 ? " \u2026" : "");
-      if (!hours.isEmpty()) world.result("  left out, %s: %s".formatted(why, names));
+      return hours.isEmpty() ? Stream.of() : Stream.of("  left out, %s: %s".formatted(why, names));
     }
 
     private boolean capped(Sample sample) { return usual.isPresent() && sample.count() > usual.get().cap(); }
@@ -2462,14 +2250,12 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (usual.isEmpty()) {
         return "Silent, since %d samples are too few to judge %d tickets.".formatted(samples.known().size(), n);
       }
-      var percent = usual.get().percent(n);
-      var z = usual.get().z(n);
-      var figures = "%d tickets%s%s".formatted(n,
-          percent.isEmpty() ? "" : ", %+.1f %%".formatted(percent.getAsDouble()),
-          z.isEmpty() ? "" : ", z %.2f".formatted(z.getAsDouble()));
+      var percent = usual.get().percent(n).stream().mapToObj(", %+.1f %%"::formatted).collect(joining());
+      var z = usual.get().z(n).stream().mapToObj(", z %.2f"::formatted).collect(joining());
       long least = rule.least(usual.get());
-      return n >= least ? "Alerted: %s; fewer than %d would have been silent.".formatted(figures, least)
-          : "Silent: %s, too few for %s; %d or more would have alerted.".formatted(figures,
+      return n >= least
+          ? "Alerted: %d tickets%s%s; fewer than %d would have been silent.".formatted(n, percent, z, least)
+          : "Silent: %d tickets%s%s, too few for %s; %d or more would have alerted.".formatted(n, percent, z,
               String.join(" and ", rule.missed(n, usual.get())), least);
     }
   }
@@ -2508,7 +2294,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       episodes(verdicts(rule, counts)).stream().sorted(Comparator.comparingDouble(Episode::excess).reversed()).limit(5)
           .forEach(e -> world.result("  %s  %d hours, peak %d, %.0f over the usual"
               .formatted(e.start(), e.hours(), e.peak().count(), e.excess())));
-      var best = lines.stream().filter(line -> line.rule().name() == RuleName.WEEKLY)
+      var best = lines.stream().filter(line -> line.rule().isWeekly())
           .min(Comparator.comparingDouble((Line line) -> Math.abs(line.episodes() - perMonth))
               .thenComparing(line -> Math.abs(line.rule().deviations() - 3) + Math.abs(line.rule().threshold() - 0.5)))
           .orElseThrow();
@@ -2530,7 +2316,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static Line line(Rule rule, List<Expected> expected) {
-      var spikes = expected.stream().filter(e -> rule.passes(e.count(), e.usual())).map(Expected::hour).toList();
+      var spikes = expected.stream().filter(e -> rule.missed(e.count(), e.usual()).isEmpty()).map(Expected::hour)
+          .toList();
       long goingOn = IntStream.range(1, spikes.size())
           .filter(i -> spikes.get(i - 1).plus(1).equals(spikes.get(i))).count();
       double months = Math.max(1, expected.size()) / (30 * 24.0);
@@ -2584,21 +2371,18 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     static Path write(Path folder, Config config, Counts counts) {
       var rule = config.rule();
-      var verdicts = new TreeMap<Hour, Verdict>();
-      Backtest.verdicts(rule, counts).forEach(verdict -> verdicts.put(verdict.hour(), verdict));
+      var verdicts = Backtest.verdicts(rule, counts).collect(toMap(Verdict::hour, v -> v, (a, b) -> a, TreeMap::new));
       if (verdicts.isEmpty()) {
-        throw new Fault(Exit.HISTORY, config.history() + ": no hour is known yet (expected a first run)");
+        throw Exit.HISTORY.fault("%s: no hour is known yet (expected a first run)", config.history());
       }
       var report = new Report(rule, verdicts);
       var last = verdicts.lastKey();
       var first = Collections.max(List.of(verdicts.firstKey(), last.plus(-rule.numHours())));
-      var rows = Backtest.episodes(verdicts.values().stream()).stream().filter(e -> e.start().compareTo(first) >= 0).map(e ->
-          "<tr><td>%s<td>%d<td>%d<td>%.0f</tr>\n".formatted(report.time(e.start()), e.hours(), e.peak().count(),
-              e.excess())).collect(Collectors.toCollection(ArrayList::new));
-      Collections.reverse(rows);
+      var rows = Backtest.episodes(verdicts.values().stream()).stream().filter(e -> e.start().compareTo(first) >= 0)
+          .map(e -> "<tr><td>%s<td>%d<td>%d<td>%.0f</tr>\n".formatted(report.time(e.start()), e.hours(),
+              e.peak().count(), e.excess())).reduce("", (later, earlier) -> earlier + later);
       Disk.write(folder.resolve("report.html"), PAGE.formatted(escape(config.zendesk().host()),
-          escape(rule.zone().getId()), report.time(last), report.line(last), report.heatmap(first, last),
-          String.join("", rows)));
+          escape(rule.zone().getId()), report.time(last), report.line(last), report.heatmap(first, last), rows));
       return folder.resolve("report.html");
     }
 
@@ -2614,18 +2398,16 @@ public final class SpikeNotifier implements Callable<Integer> {
       var band = new StringBuilder();
       var path = new StringBuilder();
       var marks = new StringBuilder();
-      Hour before = null;
       for (var v : recent) {
         double at = x.applyAsDouble(v.hour());
-        path.append("%s%.1f %.1f".formatted(v.hour().plus(-1).equals(before) ? "L" : "M", at,
-            y.applyAsDouble(v.count())));
-        before = v.hour();
+        double high = y.applyAsDouble(v.count());
+        path.append("%s%.1f %.1f".formatted(verdicts.containsKey(v.hour().plus(-1)) && at > 24 ? "L" : "M", at, high));
         if (v instanceof Judged j) {
           band.append("M%.1f %.1fV%.1f".formatted(at, y.applyAsDouble(j.usual().mean()), y.applyAsDouble(j.limit())));
         }
         if (v instanceof Spike) {
-          marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s: %d</title></circle>".formatted(at,
-              y.applyAsDouble(v.count()), time(v.hour()), v.count()));
+          marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s: %d</title></circle>".formatted(at, high,
+              time(v.hour()), v.count()));
         }
       }
       var days = Hour.range(first, last.plus(1)).filter(h -> h.from().atZone(rule.zone()).getHour() == 0)
@@ -2633,14 +2415,13 @@ public final class SpikeNotifier implements Callable<Integer> {
               h.date(rule.zone()).getDayOfMonth())).collect(joining());
       return """
           <svg viewBox="0 0 362 122" role="img" aria-label="tickets of the last 14 days"><path d="%s"
-          stroke="var(--band)" stroke-width="1.1"/><path d="%s" fill="none" stroke="var(--ink)" stroke-width=".7"/><g
-          fill="none"
-          stroke="var(--spike)">%s</g><text y="15">%.0f</text><text y="108">0</text>%s</svg>"""
+          stroke="var(--band)" stroke-width="1.1"/><path d="%s" fill="none" stroke="var(--ink)" stroke-width=".7"/>
+          <g fill="none" stroke="var(--spike)">%s</g><text y="15">%.0f</text><text y="108">0</text>%s</svg>"""
           .formatted(band, path, marks, most, days);
     }
 
     private String heatmap(Hour first, Hour last) {
-      var newest = last.date(rule.zone());
+      long newest = last.date(rule.zone()).toEpochDay();
       var counted = verdicts.tailMap(first).values().stream().mapToLong(Verdict::count).sorted().toArray();
       double high = Math.max(1, counted[(counted.length - 1) * 98 / 100]); // one outage must not pale the rest
       var cells = new StringBuilder();
@@ -2648,9 +2429,8 @@ public final class SpikeNotifier implements Callable<Integer> {
           .formatted(48 + h * 12, h)));
       Hour.range(first, last.plus(1)).forEach(hour -> {
         var local = hour.from().atZone(rule.zone());
-        int x = 48 + local.getHour() * 12;
-        int y = 14 + (int) ChronoUnit.DAYS.between(local.toLocalDate(), newest) * 12;
-        cells.append(cell(hour, x, y, high));
+        int y = 14 + (int) (newest - local.toLocalDate().toEpochDay()) * 12;
+        cells.append(cell(hour, 48 + local.getHour() * 12, y, high));
         if (local.getHour() == 0 && local.getDayOfWeek() == DayOfWeek.MONDAY) {
           cells.append("<text y=\"%d\">%s</text>".formatted(y + 9, Alert.at(hour.from(), rule.zone(), "d MMM yy")));
         }
@@ -2658,7 +2438,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       return """
           <svg viewBox="0 0 340 %d" role="img" aria-label="tickets by day and hour"><defs><pattern id="u" width="4"
           height="4" patternUnits="userSpaceOnUse"><path d="M0 4L4 0" stroke="var(--soft)"/></pattern></defs>%s</svg>"""
-          .formatted((ChronoUnit.DAYS.between(first.date(rule.zone()), newest) + 1) * 12 + 16, cells);
+          .formatted((newest - first.date(rule.zone()).toEpochDay() + 1) * 12 + 16, cells);
     }
 
     private String cell(Hour hour, int x, int y, double high) {
@@ -2678,7 +2458,6 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** Ticks and crosses; {@link #examine} gives the code of the worst. */
   static final class Doctor {
     private static final Duration SKEW = Duration.ofMinutes(2);
-
     private final Path file;
     private final World world;
     private Exit worst = Exit.OK;
@@ -2690,9 +2469,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void check(String what, Supplier<String> check) {
-      try {
-        world.result("ok    %s: %s".formatted(what, check.get()));
-      } catch (Fault e) {
+      try { world.result("ok    %s: %s".formatted(what, check.get())); }
+      catch (Fault e) {
         world.result("FAIL  %s: %s".formatted(what, e.getMessage()));
         worst = e.exit.code > worst.code ? e.exit : worst;
       }
@@ -2706,7 +2484,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (config == null) return worst;
       var zendesk = new Zendesk(config.zendesk(), world);
       var mailer = new Mailer(config.mail(), world);
-      var last = Hour.lastFull(world.clock);
+      var last = Hour.lastFull(world.clock());
       check("Zendesk sign-in", () -> "%d tickets in %s, %s".formatted(zendesk.count(last), last,
           config.zendesk().oauth().isPresent() ? "OAuth" : "API token, which ends on 30 Apr 2027"));
       check("Query", () -> query(zendesk, last));
@@ -2726,15 +2504,15 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (config.zendesk().query().isEmpty()) return "none";
       var from = last.plus(-24 * 7).from();
       long with = zendesk.count(from, last.to());
-      long all = new Zendesk(config.zendesk().withoutQuery(), world).count(from, last.to());
+      long all = zendesk.count(from, last.to(), "");
       return "%d of %d tickets of the last 7 days%s".formatted(with, all, with == 0 ? "; WARNING: it matches nothing"
           : with >= all ? "; WARNING: it changes nothing (a misspelled word?)" : "");
     }
 
     private String skew(String date) {
       try {
-        var theirs = DateTimeFormatter.RFC_1123_DATE_TIME.parse(date, Instant::from);
-        var skew = Duration.between(theirs, world.clock.instant());
+        var skew = Duration.between(DateTimeFormatter.RFC_1123_DATE_TIME.parse(date, Instant::from),
+            world.clock().instant());
         return "%d s from Zendesk's%s".formatted(skew.toSeconds(),
             skew.abs().compareTo(SKEW) > 0 ? "; WARNING: set this machine's clock" : "");
       } catch (DateTimeException e) {
@@ -2744,23 +2522,21 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private String history(Hour last) {
       var history = History.open(config.history(), false);
-      var hours = history.counts().hours();
-      return hours.isEmpty() ? "empty, the first run fills it" : "%s to %s, %d hours unknown of the last %d"
-          .formatted(hours.get(0), hours.get(hours.size() - 1),
-              history.unknown(last.plus(-config.rule().numHours()), last).size(), config.rule().numHours());
+      if (history.known().isEmpty()) return "empty, the first run fills it";
+      return "%s to %s, %d hours unknown of the last %d".formatted(
+          history.known().firstKey(), history.known().lastKey(),
+          history.unknown(last.plus(-config.rule().numHours()), last).size(), config.rule().numHours());
     }
 
     private String sample(Mailer mailer, Hour hour) {
       var alert = new Alert(hour, "sample", hour, "SAMPLE, no spike: " + config.mail().subject(),
-          List.of(new Title("This is a sample."), new Text("Spike Notifier can reach you by mail.")));
+          List.of(Text.title("This is a sample."), new Text("Spike Notifier can reach you by mail.")));
       var mail = config.out().resolve("sample.eml");
-      Disk.write(mail, Mailer.message(alert, config, world.clock));
-      try {
+      Disk.write(mail, Mailer.message(alert, config, world.clock()));
+      Disk.writing(mail, () -> {
         mailer.send(mail);
-        Files.delete(mail);
-      } catch (IOException e) {
-        throw Disk.unwritable(mail, e);
-      }
+        return Files.deleteIfExists(mail);
+      });
       return "sent to " + String.join(", ", config.mail().recipients());
     }
   }
@@ -2771,38 +2547,36 @@ public final class SpikeNotifier implements Callable<Integer> {
   static final class Demo {
     private static final long SURGE = 80; // tickets
 
-    private Demo() { }
-
     static Exit run(SpikeNotifier main, Path folder) {
-      var surge = Hour.lastFull(main.world.clock);
-      try (var desk = new Desk(hour -> usual(hour) + (hour.equals(surge) ? SURGE : 0),
-          (hour, i) -> hour.equals(surge) && i < SURGE)) {
+      var surge = Hour.lastFull(main.world.clock());
+      return Disk.writing(folder, () -> {
         clear(folder);
-        main.configFile = folder.resolve("auth.ini");
-        Disk.write(main.configFile, """
-            [zendesk]
-            Domain = demo
-            ClientId = demo
-            ClientSecret = %s
-            BaseUrl = %s
-            RequestsPerMinute = 100000
-            [email]
-            Sender = spikes@example.com
-            Recipient = team@example.com
-            [misc]
-            SpikeThreshold = 0.5
-            [spike]
-            Rule = weekly
-            """.formatted(Desk.SECRET, desk.url()));
-        var config = main.config();
-        var exit = main.job(config, file -> show(file, folder, main.world));
-        Report.write(folder, config, History.open(config.history(), false).counts());
-        main.world.result("\nLook at alert.html, alert.eml and report.html in %s (all this took %d requests)."
-            .formatted(folder, desk.requests()));
-        return exit;
-      } catch (IOException e) {
-        throw Disk.unwritable(folder, e);
-      }
+        try (var desk = new Desk(hour -> usual(hour) + (hour.equals(surge) ? SURGE : 0),
+            (hour, i) -> hour.equals(surge) && i < SURGE)) {
+          main.configFile = folder.resolve("auth.ini");
+          Disk.write(main.configFile, """
+              [zendesk]
+              Domain = demo
+              ClientId = demo
+              ClientSecret = %s
+              BaseUrl = %s
+              RequestsPerMinute = 100000
+              [email]
+              Sender = spikes@example.com
+              Recipient = team@example.com
+              [misc]
+              SpikeThreshold = 0.5
+              [spike]
+              Rule = weekly
+              """.formatted(Desk.SECRET, desk.url()));
+          var config = main.config();
+          var exit = main.job(config, file -> show(file, folder, main.world));
+          Report.write(folder, config, main.counts(config));
+          main.world.result("\nLook at alert.html, alert.eml and report.html in %s (all this took %d requests)."
+              .formatted(folder, desk.requests()));
+          return exit;
+        }
+      });
     }
 
     static void clear(Path folder) throws IOException {
@@ -2840,11 +2614,10 @@ public final class SpikeNotifier implements Callable<Integer> {
   static class Desk implements AutoCloseable {
     static final String SECRET = "made-up-secret";
     private static final String TOKEN = "made-up-token";
-
-    static { System.setProperty("sun.net.httpserver.nodelay", "true"); } // else each answer takes 40 ms
-
     private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
     private static final String[] TAGS = {"billing", "login", "shipping", "refund", "mobile_app", "feature_request"};
+
+    static { System.setProperty("sun.net.httpserver.nodelay", "true"); } // else each answer takes 40 ms
 
     record Answer(int status, String body) { }
 
@@ -2855,9 +2628,9 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
     private final ExecutorService threads = Executors.newFixedThreadPool(16);
+    private final AtomicInteger requests = new AtomicInteger();
     private final ToLongFunction<Hour> count;
     private final BiPredicate<Hour, Long> surging;
-    private final AtomicInteger requests = new AtomicInteger();
 
     /** @param surging whether the n-th ticket of an hour belongs to the surge */
     Desk(ToLongFunction<Hour> count, BiPredicate<Hour, Long> surging) throws IOException {
@@ -2866,9 +2639,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       server.setExecutor(threads);
       server.createContext("/", exchange -> {
         requests.incrementAndGet();
-        try (exchange) {
-          handle(exchange);
-        }
+        try (exchange) { handle(exchange); }
       });
       server.start();
     }
@@ -2889,7 +2660,7 @@ public final class SpikeNotifier implements Callable<Integer> {
           ? new Answer(401, "{\"error\":\"Couldn't authenticate you\"}")
           : answer(path, Stream.of(exchange.getRequestURI().getRawQuery().split("&"))
               .map(pair -> URLDecoder.decode(pair, UTF_8).split("=", 2))
-              .collect(Collectors.toMap(pair -> pair[0], pair -> pair[1])));
+              .collect(toMap(pair -> pair[0], pair -> pair[1])));
       var body = answer.body().getBytes(UTF_8);
       exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
       exchange.sendResponseHeaders(answer.status(), body.length);
@@ -2920,11 +2691,11 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private List<Span> spans(Map<String, String> query) {
       var bounds = BOUND.matcher(query.get("query")).results()
-          .collect(Collectors.toMap(m -> m.group(1), m -> Instant.parse(m.group(2))));
+          .collect(toMap(m -> m.group(1), m -> Instant.parse(m.group(2))));
       var from = bounds.get(">=");
       var to = bounds.get("<");
       return Hour.range(Hour.of(from), Hour.of(to.plusSeconds(3599)))
-          .map(hour -> new Span(hour, before(hour, from), before(hour, to))).collect(Collectors.toList());
+          .map(hour -> new Span(hour, before(hour, from), before(hour, to))).collect(toList());
     }
 
     private static long total(List<Span> spans) { return spans.stream().mapToLong(Span::size).sum(); }
@@ -2969,8 +2740,7 @@ public final class SpikeNotifier implements Callable<Integer> {
           .put("created_at", hour.from().plusSeconds(i * 3600 / count.applyAsLong(hour)).toString())
           .put("subject", surge ? "Checkout fails with error 502" : "Question number " + i)
           .put("requester_id", 1000 + chance.nextInt(5000));
-      var tags = ticket.putArray("tags");
-      tags.add(surge ? "checkout_error" : TAGS[chance.nextInt(TAGS.length)]);
+      var tags = ticket.putArray("tags").add(surge ? "checkout_error" : TAGS[chance.nextInt(TAGS.length)]);
       if (chance.nextInt(3) == 0) tags.add("vip");
       return ticket;
     }
@@ -3002,18 +2772,23 @@ public final class SpikeNotifier implements Callable<Integer> {
       for (var exit : values()) table.put(Integer.toString(exit.code), exit.when);
       return table;
     }
+
+    /** What was expected to go wrong at times, in one line: where, what is wrong, what was expected. */
+    Fault fault(Throwable cause, String message, Object... values) {
+      return new Fault(this, message.formatted(values), cause);
+    }
+
+    Fault fault(String message, Object... values) { return fault((Throwable) null, message, values); }
   }
 
-  /** An expected failure: where, what is wrong, what was expected. Anything else that is thrown is a bug. */
+  /** An expected failure. Anything else that is thrown is a bug. */
   static final class Fault extends RuntimeException {
     private static final long serialVersionUID = 1;
     final Exit exit;
 
-    Fault(Exit exit, String message, Throwable cause) {
+    private Fault(Exit exit, String message, Throwable cause) {
       super(message, cause);
       this.exit = exit;
     }
-
-    Fault(Exit exit, String message) { this(exit, message, null); }
   }
 }

@@ -524,9 +524,9 @@ class SpikeNotifierTest {
     })
     void a_password_keeps_every_character(String written, String password, String why) throws IOException {
         var ini = Files.writeString(folder.resolve("auth.ini"), "[email]\nPassword = " + written + "\nHost = smtp.example\n");
-        var email = new Ini(ini, Map.of()).in("email");
-        assertEquals(Optional.of(password), email.secret("Password"), why);
-        assertEquals(Optional.of("smtp.example"), email.text("Host"), why);
+        var email = new Ini(ini, Map.of());
+        assertEquals(Optional.of(password), email.secret("email/Password"), why);
+        assertEquals(Optional.of("smtp.example"), email.text("email/Host"), why);
     }
 
     /** The keys in README's table, in the example file and in the code are the same. */
