@@ -281,7 +281,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** @throws Fault CONFIG with every mistake, one a line */
     static Config load(Path file, World world) {
-      var ini = new Ini(file, world.env());
+      var ini = new Ini(file, world.env(), world.patience().dividedBy(3));
       var config = from(ini);
       ini.secrets.forEach(world::hide);
       ini.unknownKeys().forEach(world::warn);
@@ -382,18 +382,20 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** auth.ini as text by {@code section/Key}, without case. Gathers every mistake and every key that is asked for. */
   static final class Ini {
-    private static final Duration COMMAND_TIME = Duration.ofSeconds(30);
     final List<String> mistakes = new ArrayList<>();
     final List<String> secrets = new ArrayList<>();
     final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
     private final Map<String, String> values = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     private final Path file;
     private final Map<String, String> env;
+    private final Duration patience;
     private boolean holdsSecrets;
 
-    Ini(Path file, Map<String, String> env) {
+    /** @param patience with a command that prints a secret */
+    Ini(Path file, Map<String, String> env, Duration patience) {
       this.file = file;
       this.env = env;
+      this.patience = patience;
       var text = Disk.read(file, Exit.CONFIG).orElseThrow(() ->
           Exit.CONFIG.fault("%s: not found (expected a copy of auth.ini.example, or --config FILE)", file));
       var parser = new org.ini4j.Ini();
@@ -519,20 +521,22 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Optional<String> output(String key, String command) {
-      try { return Optional.of(Deadline.within(COMMAND_TIME, () -> firstLine(command))); }
-      catch (IOException e) {
+      try {
+        var process = new ProcessBuilder("sh", "-c", command).directory(path("", "").toFile())
+            .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+        try { return Optional.of(Deadline.within(patience, () -> firstLine(process))); }
+        finally { Stream.concat(process.descendants(), Stream.of(process.toHandle())).forEach(ProcessHandle::destroy); }
+      } catch (IOException e) {
         check(key, false, "failed, " + e.getMessage(), "a command that prints the secret");
         return Optional.empty();
       }
     }
 
-    private String firstLine(String command) throws IOException, InterruptedException {
-      var process = new ProcessBuilder("sh", "-c", command).directory(path("", "").toFile())
-          .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    private static String firstLine(Process process) throws IOException, InterruptedException {
       process.getOutputStream().close();
-      var line = new String(process.getInputStream().readAllBytes(), UTF_8).lines().findFirst().orElse("");
-      if (process.waitFor() == 0 && !line.isEmpty()) return line;
-      throw new IOException("exit code %d%s".formatted(process.exitValue(), line.isEmpty() ? ", no line" : ""));
+      var line = process.inputReader(UTF_8).readLine(); // not to the end: an agent that it started may hold the pipe
+      if (process.waitFor() == 0 && line != null && !line.isEmpty()) return line;
+      throw new IOException("exit code %d%s".formatted(process.exitValue(), line == null ? ", no line" : ""));
     }
 
     private void warnIfOthersCanRead(World world) {
@@ -1667,7 +1671,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     static final String PERCENT_MORE = "%.0f %% more than usual";
     static final String NONE_USUAL = "where none are usual";
     static final String HEADLINE = "%d tickets were created from %s.";
-    static final String USUAL = "Usual for that hour are %s, so this is %s. %s";
+    static final String USUAL = "Usual for that hour: %s, so this is %s. %s";
     static final String NEVER = "None of the %d earlier hours that it is compared with held as many.";
     static final String RARELY = "%d of the %d earlier hours that it is compared with held as many or more.";
     static final String GOES_ON = "The spike goes on: this is its hour %d, it began at %s.";
@@ -1689,8 +1693,8 @@ public final class SpikeNotifier implements Callable<Integer> {
         + "the hour's usual deviations (%s) over its mean of %d samples; this hour is at %s.";
     static final String ALL = "All tickets of the hour: ";
     static final String OPEN = "open in Zendesk";
-    static final String OVER = "The spike is over: %d tickets were created from %s, usual are %s.";
-    static final String SUMMARY = "It went on for %d hours from %s. Its peak were %d tickets at %s; in all "
+    static final String OVER = "The spike is over: %d tickets were created from %s; usual: %s.";
+    static final String SUMMARY = "It lasted %d h from %s, with a peak of %d tickets at %s; in all "
         + "%.0f more than usual were created.";
   }
 
@@ -2214,7 +2218,7 @@ public final class SpikeNotifier implements Callable<Integer> {
           samples.known().stream().map(sample -> "  %s %6d%s".formatted(Alert.time(sample.hour(), rule.zone()),
               sample.count(), capped(sample) ? "  counted as " + decimal(usual.get().cap()) : "")),
           leftOut("unknown", samples.unknown()), leftOut("ignored day", samples.ignored()),
-          usual.stream().map(u -> "expected %s%s, a spike from %d on%s".formatted(decimal(u.mean()),
+          usual.stream().map(u -> "expected %s%s, a spike from %d tickets on%s".formatted(decimal(u.mean()),
               u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "", rule.least(u),
               u.level() > 1 ? ", raised by %.2f to follow growth".formatted(u.level()) : "")),
           Stream.of(sentence())).flatMap(each -> each);
@@ -2292,7 +2296,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       }
       world.result("\nThe five largest with the settings of auth.ini:");
       episodes(verdicts(rule, counts)).stream().sorted(Comparator.comparingDouble(Episode::excess).reversed()).limit(5)
-          .forEach(e -> world.result("  %s  %d hours, peak %d, %.0f over the usual"
+          .forEach(e -> world.result("  %s  %d h, peak %d, %.0f over the usual"
               .formatted(e.start(), e.hours(), e.peak().count(), e.excess())));
       var best = lines.stream().filter(line -> line.rule().isWeekly())
           .min(Comparator.comparingDouble((Line line) -> Math.abs(line.episodes() - perMonth))

@@ -27,6 +27,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -727,7 +728,7 @@ class EdgeTest {
             assertEquals("""
                     40 tickets were created from Tue 24 Nov 14:00-15:00 Europe/Berlin (Tue 24 Nov 13:00-14:00 UTC).
 
-                    Usual for that hour are 10.0, so this is 300 % more than usual. None of the 10 earlier hours that it is compared with held as many.
+                    Usual for that hour: 10.0, so this is 300 % more than usual. None of the 10 earlier hours that it is compared with held as many.
 
                     Most frequent tags (tickets, usual)
                       checkout_error        20      0.0      NEW
@@ -1220,9 +1221,9 @@ class EdgeTest {
             });
             assertTrue(mail.received.get(2).text().contains("The spike goes on: this is its hour 3, it began at Tue 24 Nov 13:00."));
             assertTrue(mail.received.get(3).text().startsWith("""
-                    The spike is over: 10 tickets were created from Tue 24 Nov 16:00-17:00 UTC, usual are 10.0.
+                    The spike is over: 10 tickets were created from Tue 24 Nov 16:00-17:00 UTC; usual: 10.0.
 
-                    It went on for 3 hours from Tue 24 Nov 13:00. Its peak were 70 tickets at Tue 24 Nov 15:00; in all 124 more than usual were created.
+                    It lasted 3 h from Tue 24 Nov 13:00, with a peak of 70 tickets at Tue 24 Nov 15:00; in all 124 more than usual were created.
 
                     The last 24 hours"""), mail.received.get(3).text());
         }
@@ -1526,6 +1527,27 @@ class EdgeTest {
             config("email/PasswordCommand = exit 3");
             assertTrue(run(Exit.CONFIG).err().contains("[email] PasswordCommand: failed, exit code 3, no line (expected a "
                     + "command that prints the secret)"));
+        }
+
+        @Test
+        void does_not_wait_for_an_agent_that_a_command_leaves_behind() throws IOException {
+            config("email/Password = -\nemail/PasswordCommand = sleep 100 & echo $! > agent; cat secret");
+            Files.writeString(folder.resolve("secret"), MailServer.PASSWORD + "\n");
+            run(Exit.OK);
+            assertEquals(1, mail.received.size());
+            assertTrue(process("agent").orElseThrow().destroy(), "the agent was left alone");
+        }
+
+        @Test
+        void ends_a_command_that_hangs() throws IOException {
+            config("email/PasswordCommand = echo $$ > hanging; sleep 100; echo late");
+            patience = Duration.ofSeconds(3);
+            assertTrue(run(Exit.CONFIG).err().contains("[email] PasswordCommand: failed, no whole answer within 1 s"));
+            process("hanging").ifPresent(hanging -> hanging.onExit().orTimeout(1, TimeUnit.MINUTES).join());
+        }
+
+        private Optional<ProcessHandle> process(String pidFile) {
+            return ProcessHandle.of(Long.parseLong(Fakes.read(folder.resolve(pidFile)).strip()));
         }
 
         @Test

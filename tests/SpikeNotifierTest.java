@@ -412,7 +412,7 @@ class SpikeNotifierTest {
                   Tue 1 Sep 13:00     10
                   Tue 25 Aug 13:00     13
                   left out, ignored day: 2026-11-10T13
-                expected 11.3, spread 4.4, a spike from 25 on
+                expected 11.3, spread 4.4, a spike from 25 tickets on
                 Silent: 21 tickets, +85.2 %, z 2.22, too few for Deviations; 25 or more would have alerted.
                 """, out.toString());
     }
@@ -459,9 +459,9 @@ class SpikeNotifierTest {
         assertEquals("""
 
                 The five largest with the settings of auth.ini:
-                  2026-08-01T16:00Z  1 hours, peak 90, 80 over the usual
-                  2026-09-12T08:00Z  1 hours, peak 90, 80 over the usual
-                  2026-10-24T00:00Z  1 hours, peak 90, 80 over the usual
+                  2026-08-01T16:00Z  1 h, peak 90, 80 over the usual
+                  2026-09-12T08:00Z  1 h, peak 90, 80 over the usual
+                  2026-10-24T00:00Z  1 h, peak 90, 80 over the usual
 
                 For about 1.0 spikes in 30 days, each told once (these give 0.5):
                 [misc]
@@ -524,7 +524,7 @@ class SpikeNotifierTest {
     })
     void a_password_keeps_every_character(String written, String password, String why) throws IOException {
         var ini = Files.writeString(folder.resolve("auth.ini"), "[email]\nPassword = " + written + "\nHost = smtp.example\n");
-        var email = new Ini(ini, Map.of());
+        var email = new Ini(ini, Map.of(), Duration.ofSeconds(5));
         assertEquals(Optional.of(password), email.secret("email/Password"), why);
         assertEquals(Optional.of("smtp.example"), email.text("email/Host"), why);
     }
@@ -534,7 +534,7 @@ class SpikeNotifierTest {
     void the_keys_are_told_alike_everywhere() throws IOException {
         var top = Path.of("");
         var known = new TreeSet<String>();
-        var ini = new Ini(top.resolve("auth.ini.example"), Map.of());
+        var ini = new Ini(top.resolve("auth.ini.example"), Map.of(), Duration.ofSeconds(5));
         Config.from(ini);
         assertEquals(List.of(), ini.mistakes);
         ini.asked.stream().map(String::toLowerCase).forEach(known::add);
