@@ -292,7 +292,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** All keys and their defaults. */
     static Config from(Ini ini) {
-      return new Config(ini.path("default/SpikeDB", "out/history.csv"), ini.path("", "out"), account(ini), mail(ini),
+      return new Config(ini.path("default/SpikeDB", "out/history.csv"), ini.folder().resolve("out"),
+          account(ini), mail(ini),
           new Rule(ini.choice("spike/Rule", RuleName.MEAN),
               ini.whole("misc/NumHours", 4380, 24, 100_000),
               ini.number("misc/SpikeThreshold", 0.6, 0, 1000),
@@ -382,6 +383,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** auth.ini as text by {@code section/Key}, without case. Gathers every mistake and every key that is asked for. */
   static final class Ini {
+    private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
     final List<String> mistakes = new ArrayList<>();
     final List<String> secrets = new ArrayList<>();
     final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
@@ -403,9 +405,10 @@ public final class SpikeNotifier implements Callable<Integer> {
       parser.getConfig().setEscapeNewline(false); // at its end too
       parser.getConfig().setMultiOption(true);
       try { parser.load(new StringReader(joinIndented(text))); }
-      catch (IOException e) { // its message may hold a password
+      catch (IOException e) {
+        var line = LINE_NUMBER.matcher(e.getMessage()); // the rest of the message may be a password
         throw Exit.CONFIG.fault("%s: line %s is neither [section] nor Key = value", file,
-            e.getMessage().replaceFirst("(?s).*at line: (\\d+).*", "$1"));
+            line.find() ? line.group(1) : "?");
       }
       parser.forEach((section, keys) -> keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
     }
@@ -475,11 +478,11 @@ public final class SpikeNotifier implements Callable<Integer> {
           text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT))).orElse(fallback);
     }
 
-    /** Relative to the INI's own folder. */
+    /** The INI's own, which every path is relative to. */
+    Path folder() { return file.toAbsolutePath().normalize().getParent(); }
+
     Path path(String key, String fallback) {
-      var folder = file.toAbsolutePath().normalize().getParent();
-      return key.isEmpty() ? folder.resolve(fallback)
-          : parsed(key, "a file name", text -> folder.resolve(text).normalize()).orElse(folder.resolve(fallback));
+      return parsed(key, "a file name", text -> folder().resolve(text).normalize()).orElse(folder().resolve(fallback));
     }
 
     Optional<URI> url(String key) {
@@ -522,7 +525,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private Optional<String> output(String key, String command) {
       try {
-        var process = new ProcessBuilder("sh", "-c", command).directory(path("", "").toFile())
+        var process = new ProcessBuilder("sh", "-c", command).directory(folder().toFile())
             .redirectError(ProcessBuilder.Redirect.INHERIT).start();
         try { return Optional.of(Deadline.within(patience, () -> firstLine(process))); }
         finally { Stream.concat(process.descendants(), Stream.of(process.toHandle())).forEach(ProcessHandle::destroy); }
@@ -544,7 +547,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
         if (!holdsSecrets || rights.endsWith("---")) return;
         world.warn("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s".formatted(file, rights));
-      } catch (UnsupportedOperationException | IOException e) {
+      } catch (IOException e) {
         world.detail("%s: permissions not known (%s)".formatted(file, e));
       }
     }
@@ -671,9 +674,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   /** Bounds what has no time limit of its own: an HTTP body, an SMTP talk, a password command. */
   static final class Deadline {
-    interface Work<T, X extends Exception> {
-      T run() throws X, IOException, InterruptedException;
-    }
+    interface Work<T, X extends Exception> { T run() throws X, IOException, InterruptedException; }
 
     /** @throws HttpTimeoutException when the work takes longer; what the work throws passes */
     @SuppressWarnings("unchecked") // what the work throws is an X, an IOException or unchecked
@@ -715,14 +716,10 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static final int LONGEST_REASON = 16_384; // bytes read of an error page
 
     /** A body as a value; throws IOException on nonsense, which is asked for again. */
-    interface Reader<T> {
-      T read(InputStream body, HttpHeaders headers) throws IOException;
-    }
+    interface Reader<T> { T read(InputStream body, HttpHeaders headers) throws IOException; }
 
     /** A final refusal as the fault to show. */
-    interface Refusal {
-      Fault of(int status, String reason);
-    }
+    interface Refusal { Fault of(int status, String reason); }
 
     /** An answer that may be better soon; {@code wait} null when the server named none. */
     private static final class Temporary extends IOException {
@@ -801,8 +798,10 @@ public final class SpikeNotifier implements Callable<Integer> {
     static String plain(String body) {
       try {
         var json = JSON.readTree(body);
-        return oneLine(Stream.of("/error/title", "/error/message", "/error", "/description", "/error_description",
-            "/details/base/0/description", "/errors/0/title", "/errors/0/detail").map(json::at)
+        var first = json.path("errors").path(0);
+        return oneLine(Stream.of(json.at("/error/title"), json.at("/error/message"), json.path("error"),
+            json.path("description"), json.path("error_description"), json.path("details").findPath("description"),
+            first.path("title"), first.path("detail"))
             .filter(JsonNode::isTextual).map(JsonNode::asText).distinct().collect(joining(": ")));
       } catch (JsonProcessingException e) {
         return oneLine(body.stripLeading().startsWith("<") ? "(a web page)" : body);
@@ -972,9 +971,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       return encode("%s created>=%s created<%s %s".formatted(type, from, to, query).strip());
     }
 
-    private interface FoundReader<T> {
-      T read(Found found) throws IOException;
-    }
+    private interface FoundReader<T> { T read(Found found) throws IOException; }
 
     private <T> T get(String link, FoundReader<T> use) {
       var uri = link.startsWith("/") ? URI.create(account.base() + link) : ownOrigin(link);
@@ -1190,9 +1187,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static final FileAttribute<?> OWNER_ENTERS = PosixFilePermissions.asFileAttribute(
         PosixFilePermissions.fromString("rwx------"));
 
-    interface Work<T> {
-      T run() throws IOException;
-    }
+    interface Work<T> { T run() throws IOException; }
 
     /** @throws Fault HISTORY when the work cannot be done */
     static <T> T writing(Path file, Work<T> work) {
@@ -1463,12 +1458,12 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static double usualVariance(double m) { return Math.max(m, 1) + 0.3 * m * 0.3 * m; }
 
     /** Same weekday and hour, distance in that hour's own usual spread; without enough weeks, the last 28 days. */
-    private static Usual weekly(double[] counts13, boolean weeks, Counts counts, Hour hour) {
-      int n = counts13.length;
-      double middle = median(counts13);
+    private static Usual weekly(double[] past, boolean weeks, Counts counts, Hour hour) {
+      int n = past.length;
+      double middle = median(past);
       double cap = weeks ? middle + 3 * Math.sqrt(usualVariance(middle)) : Double.POSITIVE_INFINITY;
       double level = weeks ? level(counts, hour) : 1;
-      double[] v = DoubleStream.of(counts13).map(x -> Math.min(x, cap) * level).toArray();
+      double[] v = DoubleStream.of(past).map(x -> Math.min(x, cap) * level).toArray();
       double m = mean(v);
       double squares = DoubleStream.of(v).map(x -> (x - m) * (x - m)).sum(); // (n - 1) times the sample variance
       double variance = (squares + 4 * usualVariance(m)) / (n + 3);
@@ -1963,9 +1958,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     Exit worst = Exit.OK; // of all deliveries, the code that the run ends with
 
     /** Sends one stored notice; throws Fault when it was not accepted. */
-    interface Carrier {
-      void send(Path file) throws IOException;
-    }
+    interface Carrier { void send(Path file) throws IOException; }
 
     Outbox(Config config, World world, Carrier mail) {
       this.waiting = config.out().resolve("outbox");
@@ -2105,9 +2098,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       });
     }
 
-    interface Talk {
-      void with(Transport transport) throws MessagingException;
-    }
+    interface Talk { void with(Transport transport) throws MessagingException; }
 
     /** @throws Fault REFUSED for the sign-in, TRY_LATER for anything else that a later run may mend */
     void signedIn(Talk talk) {
