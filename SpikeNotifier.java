@@ -1597,23 +1597,17 @@ public final class SpikeNotifier implements Callable<Integer> {
   static final class Tally {
     private static final int SUBJECTS = 5;
 
-    /** Where a tag or ticket first appears. */
-    private record Place(String created, long id, int position) implements Comparable<Place> {
-      @Override public int compareTo(Place other) {
-        return Comparator.comparing(Place::created).thenComparing(Place::id).thenComparing(Place::position)
-            .compare(this, other);
+    /** Tickets with a tag, and how and where it stands in the first of them. */
+    private record Tag(String spelled, String first, long tickets) {
+      Tag and(Tag other) {
+        var earlier = first.compareTo(other.first) < 0 ? this : other;
+        return new Tag(earlier.spelled, earlier.first, tickets + other.tickets);
       }
-    }
-
-    private static final class Tag {
-      private long tickets;
-      private Place first;
-      private String spelled;
     }
 
     private final Map<String, Tag> tags = new HashMap<>();
     private final Map<Long, Integer> requesters = new HashMap<>();
-    private final NavigableMap<Place, Ticket> earliest = new TreeMap<>();
+    private final NavigableMap<String, Ticket> earliest = new TreeMap<>();
     private final List<String> omitted;
     long tickets;
     long untagged;
@@ -1624,25 +1618,22 @@ public final class SpikeNotifier implements Callable<Integer> {
       tickets++;
       untagged += ticket.tags().isEmpty() ? 1 : 0;
       if (ticket.requester_id() != null) requesters.merge(ticket.requester_id(), 1, Integer::sum);
-      earliest.put(new Place(ticket.created_at(), ticket.id(), 0), ticket);
+      earliest.put(place(ticket, 0), ticket);
       if (earliest.size() > SUBJECTS) earliest.pollLastEntry();
       var once = new HashSet<>(omitted);
       for (int i = 0; i < ticket.tags().size(); i++) {
         var spelled = ticket.tags().get(i);
-        if (once.add(lower(spelled))) count(spelled, new Place(ticket.created_at(), ticket.id(), i));
+        if (once.add(lower(spelled))) tags.merge(lower(spelled), new Tag(spelled, place(ticket, i), 1), Tag::and);
       }
     }
 
-    private void count(String spelled, Place place) {
-      var tag = tags.computeIfAbsent(lower(spelled), name -> new Tag());
-      tag.tickets++;
-      if (tag.first != null && place.compareTo(tag.first) > 0) return;
-      tag.first = place;
-      tag.spelled = spelled;
+    /** Sorts as tickets are created, and tags within a ticket as they stand there. */
+    private static String place(Ticket ticket, int tag) {
+      return ticket.created_at() + "/" + ticket.id() + "/" + (1000 + tag);
     }
 
     private Stream<Tag> ranked() {
-      return tags.values().stream().sorted(Comparator.comparing((Tag t) -> -t.tickets).thenComparing(t -> t.first));
+      return tags.values().stream().sorted(Comparator.comparing((Tag tag) -> -tag.tickets).thenComparing(Tag::first));
     }
 
     /** Tickets by tag in lower case. */
@@ -2614,8 +2605,6 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     static { System.setProperty("sun.net.httpserver.nodelay", "true"); } // else each answer takes 40 ms
 
-    record Answer(int status, String body) { }
-
     /** The tickets number start to end (without it) of an hour. */
     private record Span(Hour hour, long start, long end) {
       long size() { return end - start; }
@@ -2649,40 +2638,38 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** Tests put their own troubles before it. */
     void handle(HttpExchange exchange) throws IOException {
-      var path = exchange.getRequestURI().getPath();
-      var answer = path.equals("/oauth/tokens") ? token(exchange)
-          : !signedIn(exchange.getRequestHeaders().getFirst("Authorization"))
-          ? new Answer(401, "{\"error\":\"Couldn't authenticate you\"}")
-          : answer(path, Stream.of(exchange.getRequestURI().getRawQuery().split("&"))
-              .map(pair -> URLDecoder.decode(pair, UTF_8).split("=", 2))
-              .collect(toMap(pair -> pair[0], pair -> pair[1])));
-      var body = answer.body().getBytes(UTF_8);
+      var uri = exchange.getRequestURI();
+      if (uri.getPath().equals("/oauth/tokens")) {
+        boolean known = SECRET.equals(JSON.readTree(exchange.getRequestBody()).path("client_secret").asText());
+        if (known) answer(exchange, 200, "{\"access_token\":\"" + TOKEN + "\",\"expires_in\":1800}");
+        else answer(exchange, 401, "{\"error\":\"invalid_client\"}");
+      } else if (!signedIn(exchange.getRequestHeaders().getFirst("Authorization"))) {
+        answer(exchange, 401, "{\"error\":\"Couldn't authenticate you\"}");
+      } else {
+        var query = Stream.of(uri.getRawQuery().split("&")).map(pair -> URLDecoder.decode(pair, UTF_8).split("=", 2))
+            .collect(toMap(pair -> pair[0], pair -> pair[1]));
+        long page = Long.parseLong(query.getOrDefault("page", "1"));
+        long after = Long.parseLong(query.getOrDefault("page[after]", "0"));
+        switch (uri.getPath().replaceFirst("^/api/v2/", "")) {
+          case "search/count.json" -> answer(exchange, 200, "{\"count\":%d}".formatted(total(spans(query))));
+          case "search/export.json" -> answer(exchange, 200, list(uri.getPath(), query, after,
+              Integer.parseInt(query.get("page[size]"))));
+          case "search.json" -> {
+            if (page <= 10) answer(exchange, 200, list(uri.getPath(), query, (page - 1) * 100, 100));
+            else answer(exchange, 422, "{\"error\":\"invalid\",\"description\":\"Invalid search: too many results\"}");
+          }
+          default -> answer(exchange, 404, "{\"error\":\"RecordNotFound\",\"description\":\"Not found\"}");
+        }
+      }
+    }
+
+    private static void answer(HttpExchange exchange, int status, String json) throws IOException {
       exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
-      exchange.sendResponseHeaders(answer.status(), body.length);
-      exchange.getResponseBody().write(body);
+      exchange.sendResponseHeaders(status, json.getBytes(UTF_8).length);
+      exchange.getResponseBody().write(json.getBytes(UTF_8));
     }
 
     boolean signedIn(String authorization) { return ("Bearer " + TOKEN).equals(authorization); }
-
-    private static Answer token(HttpExchange exchange) throws IOException {
-      boolean known = SECRET.equals(JSON.readTree(exchange.getRequestBody()).path("client_secret").asText());
-      return known ? new Answer(200, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":1800}"
-          .formatted(TOKEN))
-          : new Answer(401, "{\"error\":\"invalid_client\",\"error_description\":\"Client authentication failed\"}");
-    }
-
-    private Answer answer(String path, Map<String, String> query) {
-      long page = Long.parseLong(query.getOrDefault("page", "1"));
-      return switch (path) {
-        case "/api/v2/search/count.json" -> new Answer(200, "{\"count\":%d}".formatted(total(spans(query))));
-        case "/api/v2/search.json" -> page * 100 <= Zendesk.SEARCH_MOST ? list(path, query, (page - 1) * 100, 100)
-            : new Answer(422, "{\"error\":\"invalid\",\"description\":\"Invalid search: Requested response size "
-                + "was greater than Search Response Limits\"}");
-        case "/api/v2/search/export.json" -> list(path, query, Long.parseLong(query.getOrDefault("page[after]", "0")),
-            Integer.parseInt(query.get("page[size]")));
-        default -> new Answer(404, "{\"error\":\"RecordNotFound\",\"description\":\"Not found\"}");
-      };
-    }
 
     private List<Span> spans(Map<String, String> query) {
       var bounds = BOUND.matcher(query.get("query")).results()
@@ -2702,7 +2689,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** A page of search, oldest first, or of export, newest first. */
-    private Answer list(String path, Map<String, String> query, long skip, int size) {
+    private String list(String path, Map<String, String> query, long skip, int size) {
       boolean export = query.containsKey("page[size]");
       var spans = spans(query);
       long total = total(spans);
@@ -2724,7 +2711,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (export) page.putObject("meta").put("has_more", more);
       if (export) page.putObject("links").put("next", link);
       else page.put("count", total).put("next_page", link);
-      return new Answer(200, page.toString());
+      return page.toString();
     }
 
     private ObjectNode ticket(Hour hour, long i) {
