@@ -201,6 +201,51 @@ class SpikeNotifierTest {
         assertEquals(spread, usual.spread().orElseThrow(), 0.01, why);
     }
 
+    /** As {@link #the_weekly_rule_follows_growth()}, with every second hour of the last week unknown. */
+    @Test
+    void unknown_hours_do_not_hide_growth() {
+        var known = new TreeMap<Hour, Long>();
+        Hour.range(JUDGED.plus(-168 * 14), JUDGED).forEach(hour -> known.put(hour, 10L));
+        Hour.range(JUDGED.plus(-167), JUDGED).forEach(hour -> known.put(hour, 15L));
+        Hour.range(JUDGED.plus(-167), JUDGED).filter(hour -> hour.number() % 2 == 0).forEach(known::remove);
+        assertEquals(15, ((Judged) judge(WEEKLY, known, 1)).usual().mean(), 0.1);
+        Hour.range(JUDGED.plus(-167), JUDGED.plus(-160)).forEach(known::remove);
+        assertEquals(10, ((Judged) judge(WEEKLY, known, 1)).usual().mean(), 0, "fewer than 84 hours are too few to tell");
+    }
+
+    /** The median of 10, 12, 20 and 200 is 16, so what is above 16 + 3 sqrt(16 + 4.8^2) counts as that. */
+    @Test
+    void an_outage_among_the_samples_counts_for_no_more_than_the_cap() {
+        var usual = ((Judged) judge(WEEKLY, every(168, 200, 12, 10, 20), 1)).usual();
+        assertEquals(16 + 3 * Math.sqrt(16 + 4.8 * 4.8), usual.cap(), 1e-9);
+        assertEquals((10 + 12 + 20 + usual.cap()) / 4, usual.mean(), 1e-9);
+    }
+
+    private static Ticket ticket(long id, int second, String... tags) {
+        return new Ticket(id, "2026-11-24T13:00:%02dZ".formatted(second), "subject", 7L, List.of(tags), "ticket");
+    }
+
+    private static List<String> ranked(String omitted, Ticket... tickets) {
+        var tally = new Tally(List.of(omitted));
+        Stream.of(tickets).forEach(tally::add);
+        return new Tickets(tally, Optional.empty(), List.of(), "").ranked().stream().map(tag ->
+                tag.tag() + " " + tag.count()).toList();
+    }
+
+    @Test
+    void tags_are_left_out_whole_and_without_case_and_count_once_a_ticket() {
+        assertEquals(List.of("Billing 1", "vip_gold 1"), ranked("vip", ticket(1, 0, "VIP", "Billing", "vip_gold", "billing")));
+    }
+
+    @Test
+    void tags_that_are_as_frequent_rank_as_they_first_appeared_whatever_the_order_of_the_pages() {
+        var first = ticket(9, 1, "b", "a");
+        var second = ticket(8, 2, "c", "B");
+        var third = ticket(7, 2, "a", "c");
+        assertEquals(List.of("b 2", "a 2", "c 2"), ranked("", first, second, third));
+        assertEquals(List.of("b 2", "a 2", "c 2"), ranked("", third, second, first));
+    }
+
     @ParameterizedTest
     @CsvSource({
             "21, 1, 3.0, 1, 5, true,  all bars are passed",
