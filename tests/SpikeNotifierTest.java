@@ -283,6 +283,15 @@ class SpikeNotifierTest {
         assertEquals(12, samples.known().size());
     }
 
+    /** In Auckland 13:00 UTC of 17 Nov is 02:00 of 18 Nov. */
+    @Test
+    void ignored_days_are_those_of_the_local_calendar() {
+        var day = LocalDate.of(2026, 11, 18);
+        var rule = rule(RuleName.WEEKLY, 4380, 0.5, 1, 3, ZoneId.of("Pacific/Auckland"), day);
+        var ignored = rule.samples(new Counts(every(168, numbers(WORKED))), JUDGED).ignored();
+        assertEquals(List.of(JUDGED.plus(-168)), ignored);
+    }
+
     @Test
     void few_samples_are_only_learned_from() {
         assertInstanceOf(Learning.class, judge(mean(1, 4380), past(40, 38), 1000));
