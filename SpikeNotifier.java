@@ -1076,7 +1076,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     OptionalDouble mean(Hour from, Hour to, int least) {
       int a = (int) Math.max(0, Math.min(count.length, from.number() - first));
       int b = (int) Math.max(a, Math.min(count.length, to.number() - first));
-      var known = LongStream.of(count).skip(a).limit(b - a).filter(n -> n >= 0).summaryStatistics();
+      var known = Arrays.stream(count, a, b).filter(n -> n >= 0).summaryStatistics();
       return known.getCount() < least ? OptionalDouble.empty() : OptionalDouble.of(known.getAverage());
     }
   }
