@@ -127,7 +127,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   private Hour lastHour() {
     var last = Hour.lastFull(world.clock());
-    if (chosen == null || chosen.compareTo(last) <= 0) return chosen == null ? last : chosen;
+    if (chosen == null) return last;
+    if (chosen.compareTo(last) <= 0) return chosen;
     throw Exit.USAGE.fault("--hour %s: is not over yet (expected %s or earlier)", chosen, last);
   }
 
@@ -665,10 +666,14 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** What the user is told of a failure, and its exit code. */
     int report(Throwable e) {
+      if (e instanceof Fault fault) {
+        warn(fault.getMessage());
+        return fault.exit.code;
+      }
       var trace = new StringWriter();
       e.printStackTrace(new PrintWriter(trace));
-      warn(e instanceof Fault ? e.getMessage() : trace.toString());
-      return (e instanceof Fault fault ? fault.exit : Exit.BUG).code;
+      warn(trace.toString());
+      return Exit.BUG.code;
     }
   }
 
@@ -917,8 +922,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** Every ticket of the hour, once each: by search up to 1,000, by export beyond. */
     void tickets(Hour hour, long count, Consumer<Ticket> each) {
       var seen = new HashSet<Long>();
-      Predicate<Found> page = found -> {
-        found.tickets().stream().filter(ticket -> seen.add(ticket.id())).forEach(each);
+      Predicate<List<Ticket>> page = tickets -> {
+        tickets.stream().filter(ticket -> seen.add(ticket.id())).forEach(each);
         return count > SEARCH_MOST || seen.size() < SEARCH_MOST;
       };
       if (count > SEARCH_MOST) export(hour.from(), hour.to(), page);
@@ -930,17 +935,17 @@ public final class SpikeNotifier implements Callable<Integer> {
      * The tickets of {@code [from, to)}, newest first, page by page while {@code goOn} says so. A cursor lives an
      * hour: when one is refused the reading starts anew at the last second seen, so callers drop known ids.
      */
-    void export(Instant from, Instant to, Predicate<Found> goOn) {
+    void export(Instant from, Instant to, Predicate<List<Ticket>> goOn) {
       var oldest = new AtomicReference<>(to);
       int size = PAGE;
       for (int restarts = 0;; restarts++) {
         var end = oldest.get();
         try {
           pages("/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D=" + size + "&query="
-              + words("", from, end, account.query()), found -> {
-                found.tickets().stream().map(ticket -> ticket.created().plusSeconds(1)).min(Comparator.naturalOrder())
+              + words("", from, end, account.query()), tickets -> {
+                tickets.stream().map(ticket -> ticket.created().plusSeconds(1)).min(Comparator.naturalOrder())
                     .filter(oldest.get()::isAfter).ifPresent(oldest::set);
-                return goOn.test(found);
+                return goOn.test(tickets);
               });
           return;
         } catch (Fault e) {
@@ -952,17 +957,19 @@ public final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void pages(String first, Predicate<Found> goOn) {
+    /** Hands on the tickets of page after page while {@code goOn} says so. */
+    private void pages(String first, Predicate<List<Ticket>> goOn) {
       var followed = new HashSet<String>();
       for (var next = Optional.of(first); next.isPresent();) {
         if (!followed.add(next.get())) {
           throw Exit.ZENDESK.fault("%s: a next page that was read already", account.host());
         }
-        var found = get(next.get(), page -> Http.sensible(Http.sensible(page,
-            p -> p.results() != null && !p.results().contains(null), "no results in its answer"),
-            p -> p.tickets().stream().allMatch(t -> t.id() != null && t.created_at() != null),
-            "a ticket without id or time"));
-        next = goOn.test(found) ? found.next() : Optional.empty();
+        var page = get(next.get(), found -> {
+          Http.sensible(found.results(), all -> all != null && !all.contains(null), "no results in its answer");
+          return new Page(Http.sensible(found.tickets(), all -> all.stream().allMatch(ticket -> ticket.id() != null
+              && ticket.created_at() != null), "a ticket without id or time"), found.next());
+        });
+        next = goOn.test(page.tickets()) ? page.next() : Optional.empty();
       }
     }
 
@@ -971,6 +978,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       return encode("%s created>=%s created<%s %s".formatted(type, from, to, query).strip());
     }
 
+    private record Page(List<Ticket> tickets, Optional<String> next) { }
     private interface FoundReader<T> { T read(Found found) throws IOException; }
 
     private <T> T get(String link, FoundReader<T> use) {
@@ -982,7 +990,9 @@ public final class SpikeNotifier implements Callable<Integer> {
             Http.sensible(headers.firstValue("content-type").orElse(""), type -> !type.contains("html"), "answers with "
                 + "a web page, not JSON: no Zendesk API is at this address, or the account is closed");
             var found = Http.json(body, Found.class);
-            Http.sensible(found.error(), Objects::isNull, "answers " + Http.plain("{\"error\":" + found.error() + "}"));
+            if (found.error() != null) {
+              throw new IOException("answers " + Http.plain("{\"error\":" + found.error() + "}"));
+            }
             heed(headers);
             serverDate = headers.firstValue("date").orElse(serverDate);
             return use.read(found);
@@ -1280,7 +1290,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var late = new AtomicBoolean();
       try {
         zendesk.export(gap.get(0).from(), gap.get(gap.size() - 1).to(), page -> {
-          buckets.add(page.tickets());
+          buckets.add(page);
           history.save();
           progress.show(buckets.seen.size());
           late.set(late());
@@ -1623,7 +1633,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       var once = new HashSet<>(omitted);
       for (int i = 0; i < ticket.tags().size(); i++) {
         var spelled = ticket.tags().get(i);
-        if (once.add(lower(spelled))) tags.merge(lower(spelled), new Tag(spelled, place(ticket, i), 1), Tag::and);
+        var tag = lower(spelled);
+        if (once.add(tag)) tags.merge(tag, new Tag(spelled, place(ticket, i), 1), Tag::and);
       }
     }
 
@@ -1769,16 +1780,16 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** A row an hour: its count and a bar, the usual marked in it. */
     static Table chart(Hour last, Rule rule, Counts counts) {
       var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
-      ToDoubleFunction<Hour> usual = hour ->
-          rule.usual(counts, hour, rule.samples(counts, hour)).map(Usual::mean).orElse(0.0);
-      double most = hours.stream().mapToDouble(h -> Math.max(counts.at(h).orElse(0), usual.applyAsDouble(h))).max()
+      var usual = hours.stream().collect(toMap(hour -> hour, hour ->
+          rule.usual(counts, hour, rule.samples(counts, hour)).map(Usual::mean).orElse(0.0)));
+      double most = hours.stream().mapToDouble(hour -> Math.max(counts.at(hour).orElse(0), usual.get(hour))).max()
           .orElseThrow() + 1e-9;
       return new Table(Words.CHART, List.of(Cell.right("tickets"),
           new Cell(Words.BARS_TEXT, Words.BARS_HTML, "font-weight:normal;font-size:12px")), hours.stream().map(hour -> {
             var count = counts.at(hour);
             return List.of(new Cell(time(hour, rule.zone()), at(hour.from(), rule.zone(), "EEE HH:mm"),
                 "white-space:nowrap"), Cell.right(count.isEmpty() ? "?" : Long.toString(count.getAsLong())),
-                Cell.bar(count.orElse(0) / most, usual.applyAsDouble(hour) / most));
+                Cell.bar(count.orElse(0) / most, usual.get(hour) / most));
           }).toList());
     }
 
@@ -1949,7 +1960,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     Exit worst = Exit.OK; // of all deliveries, the code that the run ends with
 
     /** Sends one stored notice; throws Fault when it was not accepted. */
-    interface Carrier { void send(Path file) throws IOException; }
+    interface Carrier { void send(byte[] notice); }
 
     Outbox(Config config, World world, Carrier mail) {
       this.waiting = config.out().resolve("outbox");
@@ -2003,18 +2014,17 @@ public final class SpikeNotifier implements Callable<Integer> {
     private boolean send(Path file) {
       var carrier = carriers.get(file.toString().replaceAll(".*\\.", ""));
       if (carrier == null || down.contains(carrier)) return false;
+      var notice = Disk.writing(file, () -> Files.readAllBytes(file));
       try {
-        return Disk.writing(file, () -> {
-          carrier.send(file);
-          return Disk.move(file, sent.resolve(file.getFileName()));
-        }) != null;
+        carrier.send(notice);
       } catch (Fault e) {
-        if (e.exit == Exit.HISTORY) throw e;
         world.warn("%s; %s waits in the outbox".formatted(e.getMessage(), file.getFileName()));
         worst = worst == Exit.REFUSED || e.exit == Exit.REFUSED ? Exit.REFUSED : Exit.TRY_LATER;
         if (!(e.getCause() instanceof SendFailedException)) down.add(carrier); // asked no more in this run
         return false;
       }
+      Disk.writing(file, () -> Disk.move(file, sent.resolve(file.getFileName())));
+      return true;
     }
 
     void prune() {
@@ -2081,10 +2091,9 @@ public final class SpikeNotifier implements Callable<Integer> {
       return ID.matcher(message).results().map(id -> id.group(1)).findFirst().orElse("");
     }
 
-    @Override public void send(Path file) throws IOException {
-      var bytes = Files.readAllBytes(file);
+    @Override public void send(byte[] notice) {
       signedIn(transport -> {
-        var message = new MimeMessage(session(), new ByteArrayInputStream(bytes));
+        var message = new MimeMessage(session(), new ByteArrayInputStream(notice));
         transport.sendMessage(message, message.getAllRecipients());
       });
     }
@@ -2143,11 +2152,10 @@ public final class SpikeNotifier implements Callable<Integer> {
           .put("hour", alert.hour().from().toString()).put("kind", alert.kind()).toString();
     }
 
-    @Override public void send(Path file) throws IOException {
-      var body = Files.readAllBytes(file);
+    @Override public void send(byte[] notice) {
       try {
         new Http(world).send(() -> HttpRequest.newBuilder(url).header("Content-Type", "application/json")
-            .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build(), (in, headers) -> true,
+            .POST(HttpRequest.BodyPublishers.ofByteArray(notice)).build(), (in, headers) -> true,
             (status, reason) -> Exit.TRY_LATER.fault("answers %d %s (check Url)", status, reason));
       } catch (Fault e) {
         throw Exit.TRY_LATER.fault(e, "[webhook] %s: %s", url.getHost(), e.getMessage());
@@ -2517,12 +2525,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     private String sample(Mailer mailer, Hour hour) {
       var alert = new Alert(hour, "sample", hour, "SAMPLE, no spike: " + config.mail().subject(),
           List.of(Text.title("This is a sample."), new Text("Spike Notifier can reach you by mail.")));
-      var mail = config.out().resolve("sample.eml");
-      Disk.write(mail, Mailer.message(alert, config, world.clock()));
-      Disk.writing(mail, () -> {
-        mailer.send(mail);
-        return Files.deleteIfExists(mail);
-      });
+      mailer.send(Mailer.message(alert, config, world.clock()).getBytes(UTF_8));
       return "sent to " + String.join(", ", config.mail().recipients());
     }
   }
@@ -2556,7 +2559,7 @@ public final class SpikeNotifier implements Callable<Integer> {
               Rule = weekly
               """.formatted(Desk.SECRET, desk.url()));
           var config = main.config();
-          var exit = main.job(config, file -> show(file, folder, main.world));
+          var exit = main.job(config, notice -> show(notice, folder, main.world));
           Report.write(folder, config, main.counts(config));
           main.world.result("\nLook at alert.html, alert.eml and report.html in %s (all this took %d requests)."
               .formatted(folder, desk.requests()));
@@ -2582,16 +2585,16 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Stands in for the mail server: the mail that would have gone out, to look at. */
-    private static void show(Path mail, Path folder, World world) throws IOException {
+    private static void show(byte[] notice, Path folder, World world) {
       try {
-        var message = new MimeMessage(Session.getInstance(new Properties()), Files.newInputStream(mail));
+        var message = new MimeMessage(Session.getInstance(new Properties()), new ByteArrayInputStream(notice));
         var parts = (Multipart) message.getContent();
-        Disk.write(folder.resolve("alert.eml"), Files.readString(mail));
+        Disk.write(folder.resolve("alert.eml"), new String(notice, UTF_8));
         Disk.write(folder.resolve("alert.html"), parts.getBodyPart(1).getContent().toString());
         world.result("From: %s\nTo: %s\nSubject: %s\n\n%s".formatted(message.getFrom()[0],
             message.getAllRecipients()[0], message.getSubject(), parts.getBodyPart(0).getContent()));
-      } catch (MessagingException e) {
-        throw new IOException(e);
+      } catch (MessagingException | IOException e) {
+        throw new IllegalStateException(e);
       }
     }
   }
@@ -2665,8 +2668,9 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private static void answer(HttpExchange exchange, int status, String json) throws IOException {
       exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
-      exchange.sendResponseHeaders(status, json.getBytes(UTF_8).length);
-      exchange.getResponseBody().write(json.getBytes(UTF_8));
+      var body = json.getBytes(UTF_8);
+      exchange.sendResponseHeaders(status, body.length);
+      exchange.getResponseBody().write(body);
     }
 
     boolean signedIn(String authorization) { return ("Bearer " + TOKEN).equals(authorization); }
