@@ -1,670 +1,5672 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Tells a support team within the hour that Zendesk tickets are surging, how unusual that is, and why
+//DESCRIPTION Tells a support team within the hour that Zendesk tickets surge: how many, how unusual, which tags
 //JAVA 17+
+//JAVAC_OPTIONS -encoding UTF-8
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.21.8
 //DEPS org.eclipse.angus:angus-mail:2.0.5
 //DEPS org.ini4j:ini4j:0.5.4
 
+/*
+ * Spike Notifier counts the Zendesk tickets created in the last full hour, compares the count with
+ * what that hour usually holds, and tells the support team when there are clearly more. Cron runs
+ * it every hour.
+ *
+ * ONE RUN, see Job.run
+ *   1. read auth.ini and take the lock: one run at a time per history
+ *   2. send the notices that wait in the outbox
+ *   3. count the last full hour
+ *   4. make the past true: read what the history lacks, and count the day before once more
+ *   5. judge the hour, and those that no run has judged
+ *   6. on a spike read its tickets, rank their tags, and write the notice to the outbox
+ *   7. send it, and move it to the folder "sent" when every receiver has accepted or refused it
+ *
+ * THE RULES, see Usuals and Judge
+ *   mean      limit = (1 + SpikeThreshold) * mean, the mean being that of the same hour of day in
+ *             the last NumHours, without the hour itself; more than the limit is a spike. Example:
+ *             40, 38 and 42 tickets at 13:00 have the mean 40; at SpikeThreshold 0.6 the limit is
+ *             64, so 64 tickets are calm and 65 are a spike.
+ *   weekly    this hour, or it and the one before together, held far more than they usually do on
+ *             this weekday, given how busy the last three days were. Example: usual 10.7, deviation
+ *             3.4, and 11 in the hour before: 25 tickets are a spike, 24 are not.
+ *
+ * WORDS USED THROUGHOUT
+ *   hour      a full UTC hour [from, to)
+ *   count     the tickets created in it; an unknown count is never 0
+ *   sample    an earlier hour's count that the judged hour is compared with
+ *   usual     what the samples say an hour holds: their mean and deviation
+ *   bar       a count that a spike has to pass; the one that is hardest to pass decides
+ *   spike     an hour that passes its bars; calm: one that does not; learning: too few samples
+ *   episode   a spike from its first hour to the all-clear, told in one mail thread
+ *   notice    what is told about an hour, stored before it goes out
+ *   receiver  a mail address or the webhook
+ *
+ * TO CHANGE                              EDIT
+ *   a key, its default, its range        Config: one line a key
+ *   when an hour is a spike              Judge.isSpike; the bars stand below it
+ *   when a spike is told again           Job.isWorthTelling
+ *   the words of mail and chat           NoticeWriter: each notice from top to bottom
+ *   the webhook's JSON                   Chat.payload
+ *   what Zendesk is asked                Zendesk.words
+ *   an exit code                         Exit
+ * and then run: jbang tests/Demo.java, jbang tests/SpikeNotifierTest.java
+ *
+ * grep '// ====' SpikeNotifier.java prints the table of contents. A section uses only those below.
+ */
 package spikenotifier;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static java.util.stream.Collectors.*;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.core.*;
 import com.fasterxml.jackson.databind.*;
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.sun.net.httpserver.*;
-import jakarta.mail.*;
+import jakarta.mail.AuthenticationFailedException;
+import jakarta.mail.Message;
+import jakarta.mail.MessagingException;
+import jakarta.mail.Session;
+import jakarta.mail.URLName;
 import jakarta.mail.internet.*;
 import java.io.*;
 import java.net.*;
 import java.net.http.*;
 import java.nio.ByteBuffer;
 import java.nio.channels.*;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
+import java.security.cert.CertificateException;
 import java.time.*;
-import java.time.format.DateTimeFormatter;
+import java.time.format.*;
+import java.time.temporal.ChronoUnit;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.atomic.*;
 import java.util.function.*;
 import java.util.regex.Pattern;
 import java.util.stream.*;
+import java.util.zip.GZIPInputStream;
+import javax.net.ssl.SSLHandshakeException;
+import org.eclipse.angus.mail.smtp.SMTPTransport;
+import picocli.AutoComplete;
 import picocli.CommandLine;
-import picocli.CommandLine.*;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ScopeType;
 
-/**
- * Spike Notifier, run hourly by cron: counts the Zendesk tickets created in the last full hour, compares with what
- * that hour usually holds, and on a spike mails the team how many, how unusual, and which tags the tickets carry.
- *
- * <p><b>What happens each hour</b>, in the order of {@link #call()}: read auth.ini and take the lock; send what
- * waits in the outbox; read from Zendesk the hours that the history lacks; count the hour anew; judge it; on a spike
- * read its tickets, rank their tags, write the mail to the outbox, send it and move it to {@code sent}.
- *
- * <p><b>The rule</b> {@code mean}: {@code limit = (1 + SpikeThreshold) * mean} of the same hour of day in the last
- * NumHours, the hour itself kept out; more is a spike. Counts of 40, 38 and 42 at 13:00 have the mean 40; with
- * SpikeThreshold 0.6 the limit is 64, so 64 tickets are calm and 65 a spike. The rule {@code weekly} looks at the same
- * hour of the same weekday and measures in that hour's own usual deviation; {@link Rule} has it.
- *
- * <p><b>Words</b>: <i>hour</i>: a full UTC hour {@code [from, to)}; <i>count</i>: the tickets created in it, unknown
- * is never 0; <i>sample</i>: an earlier count that the hour is compared with; <i>mean</i>: that of the samples;
- * <i>limit</i>: the count that makes a <i>spike</i>, an hour below is <i>calm</i>, one with too few samples
- * <i>learning</i>; <i>episode</i>: spike hours in a row; <i>usual</i>: what an hour, or a tag in it, holds as a rule.
- *
- * <p><b>To change</b> the mail's subject and wording, edit {@code Words}; its parts and their order, {@code Alert};
- * a key or its default, {@code Config}; when an hour is a spike, {@code Rule}; when a mail goes out, {@code Job.mails};
- * exit codes, {@code Exit}. {@code grep ====} lists the sections.
- */
-@Command(name = "SpikeNotifier", version = "Spike Notifier 1.0.0", mixinStandardHelpOptions = true,
-    subcommands = {picocli.AutoComplete.GenerateCompletion.class, HelpCommand.class},
-    description = "Counts the Zendesk tickets of the last full hour and mails the team when they surge.")
+@Command(name = "SpikeNotifier", mixinStandardHelpOptions = true,
+    versionProvider = SpikeNotifier.Version.class, subcommands = HelpCommand.class,
+    description = "Counts the Zendesk tickets of the last full hour and tells the team when they "
+        + "surge. Without a command it does the hourly job.",
+    optionListHeading = "%nOptions of every command:%n", commandListHeading = "%nCommands:%n",
+    footerHeading = "%nExamples:%n",
+    footer = {
+        "  jbang SpikeNotifier.java doctor --send     does everything work, mail too?",
+        "  jbang SpikeNotifier.java --dry-run         what would be told now?",
+        "  jbang SpikeNotifier.java explain 2026-11-24T13",
+        "%nEnvironment:",
+        "  SPIKE_ZENDESK_CLIENTSECRET, SPIKE_ZENDESK_CREDENTIALS, SPIKE_EMAIL_PASSWORD,",
+        "  SPIKE_EMAIL_CLIENTSECRET     secrets in the place of those in the INI file",
+        "  https_proxy, http_proxy, no_proxy     the way to Zendesk, webhook and watcher",
+        "  LC_ALL=C.UTF-8     where file names or secrets hold more than ASCII"})
 public final class SpikeNotifier implements Callable<Integer> {
-  @Option(names = {"-c", "--config"}, paramLabel = "FILE", defaultValue = "auth.ini", scope = ScopeType.INHERIT,
-      showDefaultValue = Help.Visibility.ALWAYS, description = "the INI file") Path configFile;
-  @Option(names = "--hour", paramLabel = "HOUR",
-      description = "judge this UTC hour, e.g. 2026-11-24T13, instead of the last full one") Hour chosen;
-  @Option(names = "--dry-run", description = "print the mail; send and store nothing") boolean dryRun;
-  @Option(names = "--json", scope = ScopeType.INHERIT, description = "print JSON, one object a line") boolean json;
-  @Option(names = {"-q", "--quiet"}, scope = ScopeType.INHERIT, description = "print faults only") boolean quiet;
+  static final String NAME = "Spike Notifier";
+  static final String VERSION = "2.0.0";
+
+  @Option(names = {"-c", "--config"}, paramLabel = "FILE", scope = ScopeType.INHERIT,
+      description = "the INI file (default: auth.ini)")
+  Path configFile = Path.of("auth.ini");
+
+  @Option(names = "--json", scope = ScopeType.INHERIT,
+      description = "print JSON, one object a line")
+  boolean json;
+
+  @Option(names = {"-q", "--quiet"}, scope = ScopeType.INHERIT, description = "print faults only")
+  boolean quiet;
+
   @Option(names = {"-v", "--verbose"}, scope = ScopeType.INHERIT,
-      description = "print each request too, never a secret") boolean verbose;
+      description = "print each request too, never a secret")
+  boolean verbose;
+
+  /** Options that the commands do not have. */
+  static final class JobOptions {
+    @Option(names = "--hour", paramLabel = "HOUR",
+        description = "judge this UTC hour, e.g. 2026-11-24T13, instead of the last full one")
+    Hour hour;
+
+    @Option(names = "--dry-run", description = "print the mail; send, store and ping nothing")
+    boolean dryRun;
+  }
+
+  @ArgGroup(validate = false, heading = "%nOptions of the hourly job:%n")
+  JobOptions job = new JobOptions();
+
   private final World world;
 
-  private SpikeNotifier(World world) { this.world = world; }
+  private SpikeNotifier(World world) {
+    this.world = world;
+  }
 
   public static void main(String[] args) {
     Locale.setDefault(Locale.ROOT); // numbers in mails and logs read the same on every machine
-    System.exit(commandLine(World.real()).execute(args));
+    System.exit(execute(World.real(), args));
+  }
+
+  /** The whole command line. @param world the machine as the program sees it, for tests */
+  static int execute(World world, String... args) {
+    try {
+      return commandLine(world).execute(args);
+    } catch (Error e) { // such as too little memory; picocli hands on exceptions only
+      return world.report(e);
+    }
+  }
+
+  /** The hourly job. */
+  @Override
+  @SuppressWarnings("try") // the lock is held, not used
+  public Integer call() {
+    var config = Config.read(configFile, world);
+    int code = Exit.BUG.code; // until the job says otherwise
+    try {
+      config.refuseMistakes();
+      try (var lock = job.dryRun ? null : Lock.take(config.historyFile)) {
+        code = new Job(config, world, job.dryRun, json).run(job.hour).code;
+      }
+    } catch (RuntimeException | Error e) { // here, so that the watcher hears of it
+      code = world.report(e);
+    }
+    boolean pings = config.pingUrl != null && !job.dryRun;
+    if (pings) Heartbeat.send(config.pingUrl, code, world);
+    return code;
+  }
+
+  @Command(mixinStandardHelpOptions = true,
+      description = "Tells, offline, why an hour of the history is a spike or is not, and what "
+          + "was sent about it.")
+  void explain(
+      @Parameters(paramLabel = "HOUR", description = "a UTC hour, e.g. 2026-11-24T13") Hour hour) {
+    var config = Config.readOffline(configFile, world);
+    new Explanation(config, History.read(config.historyFile), hour).print(world, json);
+  }
+
+  @Command(mixinStandardHelpOptions = true,
+      description = "Replays the history, offline: how many spikes would which settings find?")
+  void backtest(
+      @Option(names = "--per-month", paramLabel = "N",
+          description = "suggest the mildest change of your settings that finds at most N spikes "
+              + "in 30 days") Double perMonth,
+      @Option(names = "--since", paramLabel = "DATE",
+          description = "leave out the hours before, e.g. 2026-08-01") LocalDate since) {
+    if (perMonth != null && !(perMonth >= 0.5 && perMonth <= 1000)) {
+      throw Exit.USAGE.fault("--per-month %s: expected a number from 0.5 to 1000", perMonth);
+    }
+    var config = Config.readOffline(configFile, world);
+    new Backtest(config, History.read(config.historyFile), since).print(world, perMonth, json);
+  }
+
+  @Command(mixinStandardHelpOptions = true,
+      description = "Writes, offline, out/report.html: a picture of the history.")
+  void report() {
+    var config = Config.readOffline(configFile, world);
+    var file = Report.write(config, History.read(config.historyFile), world.clock.instant());
+    world.result(Disk.shown(file));
+  }
+
+  @Command(mixinStandardHelpOptions = true,
+      description = "Checks config, rights, Zendesk, mail, webhook, watcher, history and outbox.")
+  int doctor(
+      @Option(names = "--send", description = "send a sample notice, marked as such, by mail and "
+          + "webhook, and ping the watcher") boolean send) {
+    return new Doctor(configFile, world, json).examine(send).code;
+  }
+
+  @Command(mixinStandardHelpOptions = true,
+      description = "Prints a completion script for bash and zsh; use it by source <(...).")
+  void completion(
+      @Parameters(paramLabel = "NAME", arity = "0..1", defaultValue = "spike-notifier",
+          description = "the command that you call (default: spike-notifier)") String name) {
+    world.out.print(AutoComplete.bash(name, commandLine(world)));
+    world.out.flush();
   }
 
   static CommandLine commandLine(World world) {
     var main = new SpikeNotifier(world);
-    var line = new CommandLine(main).setOut(world.out()).setErr(world.err()).registerConverter(Hour.class, text -> {
-      try { return Hour.parse(text); }
-      catch (DateTimeException e) {
-        throw new TypeConversionException("'%s' (expected a UTC hour such as 2026-11-24T13)".formatted(text));
-      }
-    });
-    line.getCommandSpec().usageMessage().exitCodeListHeading("%nExit codes:%n").exitCodeList(Exit.table());
-    Stream.concat(Stream.of(line), line.getSubcommands().values().stream())
-        .forEach(each -> each.getCommandSpec().exitCodeOnInvalidInput(Exit.USAGE.code));
-    return line.setExecutionStrategy(parsed -> {
-      world.voice().set(main.quiet ? Voice.QUIET : main.verbose ? Voice.VERBOSE : Voice.USUAL);
-      return new RunLast().execute(parsed);
-    }).setExecutionExceptionHandler((e, broken, parsed) -> world.report(e));
+    var line = new CommandLine(main)
+        .setOut(world.out)
+        .setErr(world.err)
+        .registerConverter(Hour.class, SpikeNotifier::hourOption)
+        .registerConverter(Path.class, SpikeNotifier::pathOption)
+        .setExecutionStrategy(main::execute)
+        .setExecutionExceptionHandler((e, command, parsed) -> world.report(e))
+        .setParameterExceptionHandler((e, args) -> main.refuse(e));
+    line.getCommandSpec().usageMessage()
+        .exitCodeListHeading("%nExit codes:%n")
+        .exitCodeList(Exit.table());
+    return line;
   }
 
-  /** The hourly job. */
-  @Override public Integer call() {
-    var config = config();
-    return new Monitor(config.ping(), world).over(() ->
-        Lock.during(config.history(), () -> job(config, new Mailer(config.mail(), world))));
+  private static Hour hourOption(String text) {
+    try {
+      return Hour.parse(text);
+    } catch (DateTimeException e) {
+      throw new CommandLine.TypeConversionException(
+          "'" + text + "' (expected a UTC hour of 2000 to 2199, such as 2026-11-24T13)");
+    }
   }
 
-  private Exit job(Config config, Outbox.Carrier mailer) {
-    var last = lastHour();
-    var history = History.open(config.history(), !dryRun);
-    var outbox = new Outbox(config, world, mailer);
-    var zendesk = new Zendesk(config.zendesk(), world);
-    var job = new Job(config, history, zendesk, outbox, world, dryRun, json);
-    if (!dryRun) outbox.sendWaiting();
-    var due = chosen == null ? job.firstDue(last) : last;
-    var recent = chosen == null ? job.recent(due, last) : List.<Hour>of();
-    new Fill(zendesk, history, config.rule(), world, world.ticker().nanos()).before(due, last);
-    recent.forEach(job::countAgain);
-    Hour.range(due, last.plus(1)).forEach(job::count);
-    if (!dryRun) outbox.prune();
-    world.detail("%d requests to Zendesk".formatted(zendesk.requests.get()));
-    return outbox.worst;
+  private static Path pathOption(String text) {
+    try {
+      return Disk.path(text);
+    } catch (InvalidPathException e) {
+      throw new CommandLine.TypeConversionException("'" + text + "' " + e.getReason());
+    }
   }
 
-  private Config config() { return Config.load(configFile, world); }
-  private Counts counts(Config config) { return History.open(config.history(), false).counts(); }
-
-  private Hour lastHour() {
-    var last = Hour.lastFull(world.clock());
-    if (chosen == null) return last;
-    if (chosen.compareTo(last) <= 0) return chosen;
-    throw Exit.USAGE.fault("--hour %s: is not over yet (expected %s or earlier)", chosen, last);
+  /** A usage error: its line, and one that points at the help. */
+  private int refuse(ParameterException e) {
+    world.warn(firstLine(e.getMessage()));
+    var command = e.getCommandLine().getCommandSpec().qualifiedName();
+    world.warn("See " + command + " --help");
+    return Exit.USAGE.code;
   }
 
-  @Command(mixinStandardHelpOptions = true, description = "Tells, offline, why an hour of the history was a spike.")
-  void explain(@Parameters(paramLabel = "HOUR", description = "a UTC hour, e.g. 2026-11-24T13") Hour hour) {
-    var config = config();
-    Explanation.of(config.rule(), counts(config), hour).print(world, json);
+  private int execute(CommandLine.ParseResult parsed) {
+    refuseWhatMeansNothing(parsed);
+    if (quiet) world.verbosity = Verbosity.QUIET;
+    if (verbose) world.verbosity = Verbosity.VERBOSE;
+    return new CommandLine.RunLast().execute(parsed);
   }
 
-  @Command(mixinStandardHelpOptions = true,
-      description = "Replays the history offline: how often would each rule and threshold alert?")
-  void backtest(@Option(names = "--per-month", defaultValue = "4", showDefaultValue = Help.Visibility.ALWAYS,
-      paramLabel = "N", description = "alerts wanted in 30 days, for the suggestion") double perMonth) {
-    var config = config();
-    new Backtest(config.rule(), counts(config)).print(world, perMonth, json);
+  private void refuseWhatMeansNothing(CommandLine.ParseResult parsed) {
+    var line = parsed.commandSpec().commandLine();
+    if (parsed.isUsageHelpRequested() || parsed.isVersionHelpRequested()) return;
+    if (quiet && verbose) throw new ParameterException(line, "-q and -v exclude each other");
+    if (!parsed.hasSubcommand()) return;
+
+    var command = parsed.subcommand().commandSpec().name();
+    if (parsed.subcommand().isUsageHelpRequested()) return;
+    if (job.hour != null || job.dryRun) {
+      throw new ParameterException(line, "--hour and --dry-run belong to the hourly job, not to "
+          + command);
+    }
+    boolean mayBeQuiet = Set.of("doctor", "report").contains(command);
+    boolean mayBeJson = Set.of("doctor", "explain", "backtest").contains(command);
+    if (quiet && !mayBeQuiet) throw meansNothing(line, "-q", command);
+    if (json && !mayBeJson) throw meansNothing(line, "--json", command);
+    if (verbose && !command.equals("doctor")) throw meansNothing(line, "-v", command);
   }
 
-  @Command(mixinStandardHelpOptions = true, description = "Writes out/report.html, a picture of the history.")
-  void report() {
-    var config = config();
-    world.result(Report.write(config.out(), config, counts(config)).toString());
+  private static ParameterException meansNothing(CommandLine line, String option, String command) {
+    return new ParameterException(line, option + " means nothing to " + command);
   }
 
-  @Command(mixinStandardHelpOptions = true,
-      description = "Checks config, permissions, Zendesk and SMTP sign-in, history, lock and outbox.")
-  int doctor(@Option(names = "--send", description = "mail a sample alert, marked as such") boolean send) {
-    return new Doctor(configFile, world).examine(send).code;
+  /** For --version: what a report of a fault should name. */
+  static final class Version implements CommandLine.IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      return new String[] {
+          NAME + " " + VERSION,
+          "Java " + Runtime.version() + " (" + System.getProperty("java.vendor") + ")",
+          "picocli " + CommandLine.VERSION
+              + ", jackson-databind " + com.fasterxml.jackson.databind.cfg.PackageVersion.VERSION
+              + ", angus-mail 2.0.5, ini4j 0.5.4"};
+    }
   }
 
-  @Command(mixinStandardHelpOptions = true,
-      description = "Runs the whole job against a made-up help desk on this machine; needs no account.")
-  int demo() { return Demo.run(this, Path.of("out", "demo")).code; }
+  // ==== Job: what is done about each hour =======================================================
 
-  // ==== Job: what is done about an hour ================================================
-
-  /** The steps of one run. */
-  record Job(Config config, History history, Zendesk zendesk, Outbox outbox, World world, boolean dryRun,
-      boolean json) {
-    private static final int LATEST = 168;    // hours; news that is older than a week is no alert
-    private static final int RECENT = 2;      // the search index lags by minutes, so these are counted again
+  /** One run of the hourly job. */
+  static final class Job {
+    private static final int CATCH_UP = 168; // hours; news older than a week is no alert
     private static final int TAG_WEEKS = 4;
-    private static final int TAG_MOST = 5000; // tickets of a past hour; larger ones are not read for comparison
+    private static final int MOST_COMPARED = 5000; // tickets of an earlier hour
+    private static final int MOST_RANKED = 50_000; // tickets of a spike
+    private static final double GROWTH = 1.5;
 
-    /** The first hour that no run has judged yet; on the very first run the last one. */
-    Hour firstDue(Hour last) {
-      var newest = history.newest(last);
-      boolean goesOn = newest != null && !newest.equals(last) && last.number() - newest.number() <= LATEST;
-      return goesOn ? newest.plus(1) : last;
+    private final Config config;
+    private final World world;
+    private final boolean dryRun;
+    private final boolean json;
+    private final Rule rule;
+    private final Zendesk zendesk;
+    private final History history;
+    private final Outbox outbox;
+
+    Job(Config config, World world, boolean dryRun, boolean json) {
+      this.config = config;
+      this.world = world;
+      this.dryRun = dryRun;
+      this.json = json;
+      this.rule = new Rule(config);
+      this.zendesk = new Zendesk(config, world);
+      this.history = History.open(config.historyFile, config.zendeskHost, config.query);
+      this.outbox = new Outbox(config, world);
     }
 
-    List<Hour> recent(Hour due, Hour last) {
-      return Hour.range(last.plus(-RECENT), due).filter(history::knows).toList();
+    /** @param chosen the hour to judge, or null for the last full one */
+    Exit run(Hour chosen) {
+      if (chosen != null) refuseUnlessPast(chosen);
+      zendesk.warnOfApiToken();
+      if (!dryRun) outbox.sendWaiting();
+
+      var last = countLast(chosen);
+      new Backfill(zendesk, history, this::save, world).before(last, config.numHours);
+      for (var hour : unjudged(last)) judge(hour);
+
+      if (!dryRun) outbox.prune();
+      world.detail(count(zendesk.requests(), "request") + " to Zendesk");
+      return outbox.worst();
     }
 
-    void count(Hour hour) { judge(hour, noted(hour)); }
-
-    /** An hour that grew is judged again; the ledger keeps mails single. */
-    void countAgain(Hour hour) {
-      long before = history.at(hour).orElseThrow();
-      long now = noted(hour);
-      if (now > before) judge(hour, now);
-    }
-
-    private long noted(Hour hour) {
-      long now = zendesk.count(hour);
-      history.at(hour).stream().filter(before -> before != now).forEach(before ->
-          world.note("%s: counted again, %d tickets instead of %d".formatted(hour, now, before)));
-      history.put(hour, now);
-      return now;
-    }
-
-    /** The count is saved after the notice is in the outbox, so a kill between leaves the hour to be judged anew. */
-    private void judge(Hour hour, long count) {
-      var counts = history.counts();
-      var verdict = config.rule().judge(counts, hour, count);
-      var alert = "none";
-      var tags = List.<TagCount>of();
-      if (verdict instanceof Spike spike) {
-        var episode = Episode.until(hour, counts, config.rule()).orElseThrow();
-        boolean mails = mails(spike, episode, counts);
-        var tickets = mails || json ? read(spike) : null;
-        if (tickets != null) tags = tickets.ranked().stream().limit(config.numTags()).toList();
-        if (mails) alert = deliver(Alert.about(spike, episode, config, counts, tickets, world.clock().instant()));
-      } else if (verdict instanceof Calm calm && config.allClear()) {
-        alert = Episode.until(hour.plus(-1), counts, config.rule())
-            .filter(episode -> lastMailed(hour, episode).isPresent())
-            .map(episode -> deliver(Alert.allClear(calm, episode, config, counts))).orElse("none");
+    private void refuseUnlessPast(Hour chosen) {
+      var last = Hour.lastFull(world.clock.instant());
+      var first = last.plus(-config.numHours);
+      if (last.isBefore(chosen)) {
+        throw Exit.USAGE.fault("--hour %s: is not over yet (expected %s or earlier)", chosen.name(),
+            last.name());
       }
-      history.save();
-      var line = asJson(verdict, Optional.of(alert), tags);
-      world.result(json ? line.toString() : asWords(line));
+      if (chosen.isBefore(first)) {
+        throw Exit.USAGE.fault("--hour %s: is older than NumHours (expected %s or later)",
+            chosen.name(), first.name());
+      }
     }
 
-    /** Whether a spike is worth a mail of its own: by Repeat, from the history and the ledger alone. */
-    private boolean mails(Spike spike, Episode episode, Counts counts) {
-      var mailed = lastMailed(spike.hour(), episode);
-      return mailed.isEmpty() || switch (config.repeat()) {
+    /** Counts the hour, or an earlier one when Zendesk's clock says that it is not over. */
+    private Hour countLast(Hour chosen) {
+      var last = chosen != null ? chosen : Hour.lastFull(world.clock.instant());
+      long count = zendesk.count(last, last.plus(1));
+      var there = zendesk.serverTime();
+      if (there != null && there.isBefore(last.to())) {
+        var over = Hour.lastFull(there);
+        world.warn("this machine's clock is ahead of Zendesk's, which says %s: judging %s (set the "
+            .formatted(there, over) + "clock)");
+        last = over;
+        count = zendesk.count(last, last.plus(1));
+      }
+      history.put(last, count);
+      return last;
+    }
+
+    /** The hours to judge, oldest first: those that runs missed, those that grew, the last one. */
+    private List<Hour> unjudged(Hour last) {
+      var hours = new TreeSet<Hour>();
+      var oldest = last.plus(1 - CATCH_UP);
+      var judged = history.judged();
+      if (judged != null) {
+        var first = Collections.max(List.of(judged.plus(1), oldest));
+        Hour.range(first, last).forEach(hours::add);
+      }
+      for (var hour : history.again()) {
+        boolean isNews = !hour.isBefore(oldest) && hour.isBefore(last);
+        if (isNews) hours.add(hour);
+        else history.wasJudged(hour);
+      }
+      hours.removeIf(hour -> !history.knows(hour));
+      hours.add(last);
+      return List.copyOf(hours);
+    }
+
+    /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
+    private void judge(Hour hour) {
+      var judge = new Judge(rule, history.counts());
+      var verdict = judge.verdict(hour);
+      var alert = "none";
+      SpikeTickets tickets = null;
+      if (verdict instanceof Spike spike) {
+        boolean tells = isWorthTelling(spike);
+        if (tells || json) tickets = read(spike);
+        if (tells) alert = tell(spike, tickets, judge);
+      } else if (verdict instanceof Calm calm) {
+        alert = tellTheEnd(calm, judge);
+      }
+      history.wasJudged(hour);
+      save();
+      print(verdict, alert, tickets);
+    }
+
+    private void save() {
+      if (!dryRun) history.save();
+    }
+
+    /** By Repeat, from the ledger alone. */
+    private boolean isWorthTelling(Spike spike) {
+      var ledger = outbox.ledger();
+      if (ledger.find(spike.hour(), Kind.SPIKE) != null) return true; // it may wait, or a kill came
+      var newest = ledger.newest(spike.hour());
+      boolean isOpen = newest != null && newest.topic().kind() == Kind.SPIKE;
+      if (!isOpen) return true;
+      return switch (config.repeat) {
         case EVERY -> true;
-        case GROWTH -> spike.count() >= 1.5 * counts.at(mailed.get()).orElse(0);
+        case GROWTH -> spike.count() >= GROWTH * newest.facts().count();
         case FIRST -> false;
       };
     }
 
-    private Optional<Hour> lastMailed(Hour before, Episode episode) {
-      return Hour.range(episode.start(), before).filter(hour -> outbox.has(hour, "spike")).reduce((a, b) -> b);
+    private String tell(Spike spike, SpikeTickets tickets, Judge judge) {
+      var opening = outbox.ledger().opening(spike.hour());
+      var writer = new NoticeWriter(config, judge, world);
+      return deliver(writer.spike(spike, opening, tickets, soFar(spike.hour())));
     }
 
-    /** Reads the spike's tickets, and the usual tags of the hour. What cannot be read must not stop the alert. */
-    private Tickets read(Spike spike) {
-      var tally = new Tally(config.omittedTags());
-      var trouble = attempt(() -> zendesk.tickets(spike.hour(), spike.count(), tally::add))
-          .or(() -> tally.tickets < spike.count() ? Optional.of("the others were not found") : Optional.empty());
-      var weeks = new ArrayList<Map<String, Long>>();
-      var noUsual = Optional.of("no such hour of the last weeks is known");
-      for (int week = 1; week <= TAG_WEEKS; week++) {
-        for (var hour : spike.hour().sameHour(week * 7, config.rule().zone())) {
-          long count = history.at(hour).orElse(Long.MAX_VALUE);
-          if (count > TAG_MOST) continue;
-          var then = new Tally(config.omittedTags());
-          noUsual = attempt(() -> zendesk.tickets(hour, count, then::add));
-          if (noUsual.isPresent()) return new Tickets(tally, trouble, weeks, noUsual.get()); // enough of waiting
-          weeks.add(then.byTag());
-        }
-      }
-      return new Tickets(tally, trouble, weeks, noUsual.orElse(""));
+    /** One notice that it is over; without AllClear it is noted all the same, so that it ends. */
+    private String tellTheEnd(Calm calm, Judge judge) {
+      var newest = outbox.ledger().newest(calm.hour().plus(-1));
+      if (newest == null || newest.topic().kind() != Kind.SPIKE) return "none";
+      var opening = outbox.ledger().firstOf(newest);
+      var notice = new NoticeWriter(config, judge, world).clear(calm, opening);
+      if (config.allClear) return deliver(notice);
+      if (!dryRun) outbox.noteUnsent(notice);
+      return "none";
     }
 
-    private Optional<String> attempt(Runnable reading) {
-      try { reading.run(); }
-      catch (Fault e) {
-        world.warn(e.getMessage());
-        return Optional.of(e.getMessage());
-      }
-      return Optional.empty();
-    }
-
-    private String deliver(Alert alert) {
-      if (!dryRun) return outbox.deliver(alert);
-      var mail = "Subject: %s\n\n%s".formatted(clean(alert.subject()), alert.text());
+    private String deliver(Notice notice) {
+      if (!dryRun) return outbox.deliver(notice);
+      var mail = "Subject: " + notice.topic().subject() + "\n\n" + notice.words().text();
       if (json) world.note(mail);
       else world.result(mail);
       return "dry-run";
     }
+
+    /** Whether it goes on; a question that may fail without harm. */
+    private SoFar soFar(Hour hour) {
+      var now = world.clock.instant().truncatedTo(ChronoUnit.SECONDS);
+      var there = zendesk.serverTime();
+      var until = there != null && there.isBefore(now) ? there : now;
+      boolean isRecent = hour.to().isBefore(until) && until.isBefore(hour.plus(2).to());
+      if (!isRecent) return null;
+      try {
+        return new SoFar(until, zendesk.count(hour.to(), until, config.query));
+      } catch (Fault e) {
+        world.detail(e.getMessage());
+        return null;
+      }
+    }
+
+    /** The spike's tickets and the usual tags. What cannot be read must not stop the notice. */
+    private SpikeTickets read(Spike spike) {
+      var tickets = new SpikeTickets(config.omittedTags);
+      var trouble = readInto(tickets::add, spike.hour(), spike.count());
+      if (spike.count() > MOST_RANKED && trouble.isEmpty()) {
+        tickets.setMissing("the newest " + tickets.size() + "; more are not read");
+      } else if (tickets.size() < spike.count()) {
+        tickets.setMissing(trouble.isEmpty() ? "the others made no sense or were not found"
+            : trouble);
+      }
+      readWeeks(spike.hour(), tickets);
+      return tickets;
+    }
+
+    private void readWeeks(Hour hour, SpikeTickets tickets) {
+      tickets.setNoUsual("that hour of the last weeks is not known, or held too many");
+      for (int week = 1; week <= TAG_WEEKS; week++) {
+        for (var past : hour.daysBefore(7 * week, config.zone)) {
+          var count = history.at(past);
+          if (count == null || count > MOST_COMPARED) continue;
+          var tally = new Tally(config.omittedTags);
+          var trouble = readInto(tally::add, past, count);
+          if (!trouble.isEmpty()) { // enough of waiting
+            tickets.setNoUsual(trouble);
+            return;
+          }
+          tickets.addWeek(tally);
+        }
+      }
+    }
+
+    /** @return why it did not get to the end, or an empty text */
+    private String readInto(Consumer<Ticket> each, Hour hour, long count) {
+      try {
+        var end = hour.plus(1);
+        var pages = count <= Zendesk.SEARCH_MOST ? zendesk.search(hour, end)
+            : zendesk.export(hour, end, Zendesk.PAGE);
+        long most = count <= Zendesk.SEARCH_MOST ? Zendesk.SEARCH_MOST : MOST_RANKED;
+        var seen = new HashSet<Long>();
+        while (seen.size() < most && pages.hasNext()) {
+          for (var ticket : pages.next()) {
+            boolean isNew = ticket.isWithin(hour.from(), hour.to()) && seen.add(ticket.id());
+            if (isNew) each.accept(shown(ticket));
+          }
+        }
+        return "";
+      } catch (Fault e) {
+        world.warn(e.getMessage());
+        return e.getMessage();
+      }
+    }
+
+    /** With other people's words made fit to be shown. */
+    private Ticket shown(Ticket ticket) {
+      var subject = ticket.subject() == null ? null : world.foreign(ticket.subject());
+      var tags = ticket.tags().stream().map(world::foreign).toList();
+      return new Ticket(ticket.id(), ticket.created(), subject, ticket.requester(), tags,
+          ticket.type());
+    }
+
+    private void print(Verdict verdict, String alert, SpikeTickets tickets) {
+      var line = json(verdict).put("alert", alert);
+      if (json) {
+        if (tickets != null) {
+          var ranked = tickets.ranked();
+          var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
+          line.set("tags", JSON.valueToTree(top));
+        }
+        world.result(line.toString());
+        return;
+      }
+      var words = new StringJoiner(" ").add("hour=" + verdict.hour());
+      for (var name : List.of("count", "mean", "limit", "percent", "samples", "verdict",
+          "alert")) {
+        var value = line.get(name);
+        words.add(name + "=" + (value.isNull() ? "-"
+            : value.isDouble() ? decimal(value.asDouble()) : value.asText()));
+      }
+      if (verdict instanceof Learning learning) words.add("needed=" + learning.needed());
+      world.result(words.toString());
+    }
   }
 
-  // ==== Config: what does auth.ini ask for =============================================
+  // ==== Doctor: would the next run work =========================================================
 
-  /** Everything auth.ini says, as types. Text becomes types here and nowhere else. */
-  record Config(Path history, Path out, Account zendesk, Mail mail, Rule rule, int numTags, List<String> omittedTags,
-      Repeat repeat, boolean allClear, Optional<URI> webhook, Optional<URI> ping) {
+  /** Says of each part what it tried and saw. {@link #examine} gives the code of the worst. */
+  static final class Doctor {
+    private static final Duration SKEW = Duration.ofMinutes(2);
+    private static final int SAMPLE = 100; // tickets of the made-up spike
 
-    /** @throws Fault CONFIG with every mistake, one a line */
-    static Config load(Path file, World world) {
-      var ini = new Ini(file, world.env(), world.patience().dividedBy(3));
-      var config = from(ini);
-      ini.secrets.forEach(world::hide);
-      ini.unknownKeys().forEach(world::warn);
-      if (!ini.mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", ini.mistakes));
-      ini.warnIfOthersCanRead(world);
+    private final Path file;
+    private final World world;
+    private final boolean json;
+    private Exit worst = Exit.OK;
+    private Config config;
+    private Zendesk zendesk;
+
+    Doctor(Path file, World world, boolean json) {
+      this.file = file;
+      this.world = world;
+      this.json = json;
+    }
+
+    Exit examine(boolean send) {
+      check("config", this::config);
+      if (config == null) return worst;
+
+      zendesk = new Zendesk(config, world);
+      var last = Hour.lastFull(world.clock.instant());
+      boolean signedIn = check("Zendesk", () -> zendesk(last));
+      if (signedIn) check("Query", () -> query(last));
+      else say("skip", "Query", "since Zendesk did not answer");
+      if (zendesk.serverTime() != null) check("clock", this::clock);
+      else say("skip", "clock", "since Zendesk told no time");
+      check("mail", () -> new Mailer(config, world).check());
+      check("history", () -> history(last));
+      check("lock", this::lock);
+      check("outbox", this::outbox);
+      if (send) sendSamples(last);
+      else say("skip", "webhook and watcher", "are tried by --send");
+      return worst;
+    }
+
+    private boolean check(String what, Supplier<String> check) {
+      try {
+        var seen = check.get();
+        boolean isWarning = seen.startsWith(WARNING);
+        say(isWarning ? "WARN" : "ok", what, isWarning ? seen.substring(WARNING.length()) : seen);
+        return true;
+      } catch (Fault e) {
+        say("FAIL", what, e.getMessage());
+        worst = e.exit.code > worst.code ? e.exit : worst;
+        return false;
+      }
+    }
+
+    private static final String WARNING = "WARNING ";
+
+    private void say(String how, String what, String seen) {
+      if (json) {
+        world.result(JSON.createObjectNode().put("check", what).put("result", lower(how))
+            .put("seen", world.secrets.blot(seen)).toString());
+        return;
+      }
+      var line = "%-5s %s: %s".formatted(how, what, seen);
+      if (how.equals("FAIL") && world.verbosity == Verbosity.QUIET) world.warn(line);
+      else world.result(line);
+    }
+
+    private String config() {
+      var read = Config.read(file, world);
+      read.refuseMistakes();
+      config = read;
+      return Disk.shown(file);
+    }
+
+    private String zendesk(Hour last) {
+      long count = zendesk.count(last, last.plus(1));
+      boolean isOAuth = config.zendeskClient != null;
+      return (isOAuth ? "" : WARNING) + config.zendeskUrl.getHost() + ", "
+          + count(count, "ticket") + " in " + last.name() + ", "
+          + (isOAuth ? "OAuth" : "API token, which ends on 30 Apr 2027");
+    }
+
+    private String query(Hour last) {
+      if (config.query.isEmpty()) return "none";
+      var from = last.plus(-24 * 7).from();
+      long with = zendesk.count(from, last.to(), config.query);
+      long all = zendesk.count(from, last.to(), "");
+      var seen = with + " of " + count(all, "ticket") + " of the last 7 days";
+      if (with == 0) return WARNING + seen + ": it matches nothing";
+      if (with >= all) return WARNING + seen + ": it changes nothing (a misspelled word?)";
+      return seen;
+    }
+
+    private String clock() {
+      var skew = Duration.between(zendesk.serverTime(), world.clock.instant());
+      boolean isFar = skew.abs().compareTo(SKEW) > 0;
+      return (isFar ? WARNING : "") + skew.toSeconds() + " s from Zendesk's"
+          + (isFar ? ": set this machine's clock" : "");
+    }
+
+    private String history(Hour last) {
+      var path = Disk.shown(config.historyFile);
+      var history = History.open(config.historyFile, config.zendeskHost, config.query);
+      var population = History.population(config.zendeskHost, config.query);
+      if (history.isEmpty()) return path + ", new: the first run fills it, " + population;
+      var counts = history.counts();
+      var first = last.plus(-config.numHours);
+      long unknown = Hour.range(first, last).filter(hour -> !counts.knows(hour)).count();
+      return path + ", " + counts.first().name() + " to " + counts.end().plus(-1).name() + ", "
+          + population + ", " + unknown + " unknown of the last " + config.numHours;
+    }
+
+    private String lock() {
+      try (var lock = Lock.take(config.historyFile)) {
+        return lock == null ? "" : "free";
+      }
+    }
+
+    private String outbox() {
+      int waiting = new Outbox(config, world).waiting().size();
+      var seen = Disk.shown(config.outFolder) + ", " + count(waiting, "notice") + " waiting";
+      return waiting == 0 ? seen : WARNING + seen;
+    }
+
+    private void sendSamples(Hour last) {
+      var sample = sample(last);
+      check("sample by mail", () -> mailed(sample));
+      if (config.webhookUrl == null) say("skip", "sample by webhook", "no [webhook] Url");
+      else check("sample by webhook", () -> posted(sample));
+      if (config.pingUrl == null) say("skip", "watcher", "no [monitor] PingUrl");
+      else check("watcher", this::pinged);
+    }
+
+    private String mailed(Notice sample) {
+      var mailer = new Mailer(config, world);
+      var receivers = new ArrayList<String>();
+      for (var address : config.recipients) receivers.add(address.getAddress());
+      for (var address : config.cc) receivers.add(address.getAddress());
+      mailer.send(sample, receivers).forEach((receiver, reply) -> {
+        if (reply.isYes()) return;
+        throw Exit.TRY_LATER.fault("[email] %s: %s: %s", mailer.server(), receiver, reply.words());
+      });
+      return "sent to " + String.join(", ", receivers);
+    }
+
+    private String posted(Notice sample) {
+      var webhook = new Webhook(config, world);
+      var host = config.webhookUrl.getHost();
+      try {
+        webhook.post(sample);
+        return host + " took it, as " + lower(Chat.format(config).name());
+      } catch (Refused e) {
+        throw Exit.TRY_LATER.fault(e, "[webhook] %s %s (check Url and Format)", host,
+            e.getMessage());
+      } catch (IOException e) {
+        throw Exit.TRY_LATER.fault(e, "[webhook] %s: %s", host, webhook.reason(e));
+      }
+    }
+
+    private String pinged() {
+      var host = config.pingUrl.getHost();
+      boolean bad = Heartbeat.send(config.pingUrl, Exit.BUG.code, world);
+      boolean good = Heartbeat.send(config.pingUrl, 0, world);
+      if (bad && good) return host + " took a bad and a good ping";
+      throw Exit.TRY_LATER.fault("[monitor] PingUrl: %s did not take both pings", host);
+    }
+
+    /** By the code of a real one, so that whoever rewords it sees it at once. */
+    private Notice sample(Hour hour) {
+      var known = new TreeMap<Hour, Long>();
+      var first = hour.plus(-14 * 168);
+      Hour.range(first, hour.plus(1)).forEach(each -> known.put(each, 18 + each.number() % 7));
+      var rule = new Rule(config);
+      long least = new Judge(rule, new Counts(known)).bars(hour).least();
+      known.put(hour, Math.max(SAMPLE, least));
+      var judge = new Judge(rule, new Counts(known));
+      if (!(judge.verdict(hour) instanceof Spike spike)) {
+        throw Exit.CONFIG.fault("a spike of %s is none by these settings", known.get(hour));
+      }
+      var tickets = new SpikeTickets(config.omittedTags);
+      for (long i = 0; i < spike.count(); i++) tickets.add(madeUp(hour, i, spike.count()));
+      for (int week = 1; week <= 4; week++) {
+        var tally = new Tally(config.omittedTags);
+        for (long i = 0; i < 20; i++) tally.add(madeUp(hour.plus(-168L * week), i + 80, 100));
+        tickets.addWeek(tally);
+      }
+      var soFar = new SoFar(hour.to().plusSeconds(420), 14);
+      return new NoticeWriter(config, judge, world).sample(spike, tickets, soFar);
+    }
+
+    private static Ticket madeUp(Hour hour, long i, long all) {
+      boolean surges = i * 10 < all * 8;
+      var tags = new ArrayList<String>();
+      if (surges) tags.add("checkout_error");
+      if (i % 3 == 0) tags.add("vip");
+      var subject = surges ? "Checkout fails with error 502" : "A question";
+      var created = hour.from().plusSeconds(i * 3600 / all);
+      return new Ticket(4900 + i, created, subject, 1000 + i, tags, "ticket");
+    }
+  }
+
+  // ==== Explanation: why is this hour a spike, or not ===========================================
+
+  /** One hour of the history with everything that its verdict comes from, and what was told. */
+  static final class Explanation {
+    private static final int MOST_SAMPLES = 20; // in words; JSON has all
+    private static final int MOST_LEFT_OUT = 12;
+
+    private final Config config;
+    private final Counts counts;
+    private final Hour hour;
+    private final Judge judge;
+    private final Samples samples;
+    private final Usual usual;
+    private final Ledger ledger;
+
+    Explanation(Config config, Counts counts, Hour hour) {
+      this.config = config;
+      this.counts = counts;
+      this.hour = hour;
+      this.judge = new Judge(new Rule(config), counts);
+      this.samples = judge.usuals.samples(hour);
+      this.usual = judge.usuals.usual(hour);
+      this.ledger = new Ledger(config.outFolder);
+    }
+
+    void print(World world, boolean json) {
+      if (json) world.result(json().toString());
+      else lines().forEach(world::result);
+    }
+
+    private List<String> lines() {
+      var lines = new ArrayList<String>();
+      lines.add(hour.name() + " (" + dayAndTime(hour) + local() + "): " + verdictInWords());
+      if (usual != null) lines.addAll(usualLines());
+      lines.add("Told: " + told());
+      lines.addAll(sampleLines());
+      return lines;
+    }
+
+    private String local() {
+      boolean isUtc = config.zone.getRules().getOffset(hour.from()).equals(ZoneOffset.UTC);
+      return isUtc ? "" : ", " + localTime(hour) + " " + config.zone.getId();
+    }
+
+    private String localTime(Hour hour) {
+      return at(hour.from(), config.zone, "EEE d MMM HH:mm");
+    }
+
+    private String verdictInWords() {
+      var rule = " by rule " + lower(judge.rule.name.name());
+      if (!counts.knows(hour)) return "its count is unknown, so it was not judged" + rule + ".";
+      var verdict = judge.verdict(hour);
+      var tickets = count(verdict.count(), "ticket");
+      if (verdict instanceof Learning learning) {
+        return tickets + ", not judged" + rule + ": " + count(learning.samples(), "sample")
+            + " of the " + learning.needed() + " that it takes.";
+      }
+      var percent = usual.percent(verdict.count());
+      return tickets + (percent == null ? "" : " (" + "%+.1f".formatted(percent) + " %)")
+          + (verdict instanceof Spike ? ", a spike" : ", calm") + rule + ".";
+    }
+
+    private List<String> usualLines() {
+      var lines = new ArrayList<String>();
+      var spread = usual.spread();
+      lines.add("Usual: " + decimal(usual.mean())
+          + (spread == null ? "" : ", deviation " + decimal(spread.deviation()))
+          + ", by " + count(usual.samples(), "sample") + " of " + samples.basis().words + "."
+          + (spread != null && spread.level() > 1
+              ? " Raised %.2f times to follow the last three days.".formatted(spread.level())
+              : ""));
+      var bars = judge.bars(hour);
+      lines.add("A spike from " + count(bars.least(), "ticket") + " on:");
+      for (var bar : bars.all()) {
+        lines.add("  %-46s %8.1f%s".formatted(bar.words(), bar.tickets(),
+            bar == bars.decides() ? "  decides" : ""));
+      }
+      return lines;
+    }
+
+    /** What the ledger says, and where it has nothing, why. */
+    private String told() {
+      var notices = new ArrayList<String>();
+      for (var kind : List.of(Kind.SPIKE, Kind.CLEAR)) {
+        var notice = ledger.find(hour, kind);
+        if (notice != null) notices.add(inWords(notice));
+      }
+      return notices.isEmpty() ? "nothing" + whyNothing() : String.join("; ", notices) + ".";
+    }
+
+    private static String inWords(Notice notice) {
+      var words = new StringBuilder(notice.topic().kind() == Kind.SPIKE ? "a spike of "
+          + count(notice.facts().count(), "ticket") : "the all-clear");
+      if (notice.accepted().isEmpty() && notice.refused().isEmpty()) {
+        return words + ", to nobody yet";
+      }
+      notice.accepted().forEach((receiver, time) ->
+          words.append(", to ").append(receiver).append(" at ").append(time));
+      notice.refused().forEach((receiver, reason) ->
+          words.append(", refused by ").append(receiver).append(" (").append(reason).append(")"));
+      return words.toString();
+    }
+
+    private String whyNothing() {
+      if (!counts.knows(hour)) return ", since its count is unknown.";
+      var verdict = judge.verdict(hour);
+      if (verdict instanceof Learning) return ", since there are too few samples.";
+      if (verdict instanceof Calm) return ", since it is calm.";
+      var newest = ledger.newest(hour);
+      if (newest != null && newest.topic().kind() == Kind.SPIKE) {
+        return ": Repeat = " + lower(config.repeat.name()) + ", and "
+            + newest.topic().hour() + " was told with " + count(newest.facts().count(), "ticket")
+            + ".";
+      }
+      return ": no notice of it lies in " + Disk.shown(config.outFolder) + ", so no run judged it "
+          + "a spike (other settings, another count, or more than a week late).";
+    }
+
+    private List<String> sampleLines() {
+      var lines = new ArrayList<String>();
+      int shown = Math.min(MOST_SAMPLES, samples.known().size());
+      lines.add("Samples (" + samples.known().size() + "), " + samples.basis().words
+          + (shown < samples.known().size() ? ", the newest " + shown : ", newest first") + ":");
+      for (var sample : samples.known().subList(0, shown)) {
+        lines.add("  %s  %s %8d%s".formatted(sample.hour().name(), localTime(sample.hour()),
+            sample.count(), isCapped(sample) ? "  counted as "
+                + decimal(usual.spread().cap()) : ""));
+      }
+      addLeftOut(lines, "unknown", samples.unknown());
+      addLeftOut(lines, "on an ignored day", samples.ignored());
+      return lines;
+    }
+
+    private boolean isCapped(Sample sample) {
+      return usual != null && usual.spread() != null && sample.count() > usual.spread().cap();
+    }
+
+    private static void addLeftOut(List<String> lines, String why, List<Hour> hours) {
+      if (hours.isEmpty()) return;
+      var names = new StringJoiner(" ");
+      for (var hour : hours.subList(0, Math.min(MOST_LEFT_OUT, hours.size()))) {
+        names.add(hour.name());
+      }
+      int more = hours.size() - MOST_LEFT_OUT;
+      lines.add("  left out, " + why + ": " + names + (more > 0 ? " and " + more + " more" : ""));
+    }
+
+    private ObjectNode json() {
+      var json = JSON.createObjectNode();
+      if (counts.knows(hour)) {
+        json = SpikeNotifier.json(judge.verdict(hour));
+      } else {
+        json.put("hour", hour.from().toString()).putNull("count");
+      }
+      json.put("rule", lower(judge.rule.name.name()));
+      json.put("basis", samples.basis().words);
+      json.put("needed", usual == null ? null : judge.bars(hour).least());
+      if (usual != null) {
+        var bars = json.putArray("bars");
+        for (var bar : judge.bars(hour).all()) {
+          bars.addObject().put("key", bar.asks().key).put("words", bar.words())
+              .put("tickets", bar.tickets()).put("decides", bar == judge.bars(hour).decides());
+        }
+      }
+      json.put("why", verdictInWords());
+      json.put("told", told());
+      var compared = json.putArray("compared");
+      for (var sample : samples.known()) {
+        compared.addObject().put("hour", sample.hour().from().toString())
+            .put("count", sample.count()).put("capped", isCapped(sample));
+      }
+      var unknown = json.putArray("unknown");
+      samples.unknown().forEach(each -> unknown.add(each.from().toString()));
+      var ignored = json.putArray("ignored");
+      samples.ignored().forEach(each -> ignored.add(each.from().toString()));
+      return json;
+    }
+  }
+
+  // ==== Backtest: how often would it have told ==================================================
+
+  /** Walks forward over the history: each hour is judged from what came before it. */
+  static final class Backtest {
+    private static final int LEARNING = 13 * 168; // hours before the usual stands on 13 weeks
+    private static final int ENOUGH = 28 * 24;    // hours, without those that still learn
+    private static final double[] THRESHOLDS = {0.5, 1, 1.5, 2, 3, 5, 10};
+    private static final double[] DEVIATIONS = {2.5, 3, 3.5, 4, 5, 6, 8, 10};
+
+    private final Config config;
+    private final Counts counts;
+    private final Rule own;
+    private final Hour first; // the first hour that counts
+    private final boolean leavesOutLearning;
+    private final Map<RuleName, Usuals> usuals = new EnumMap<>(RuleName.class);
+
+    /** What the settings give in 30 days. {@code spikes} are episodes. */
+    private record Line(Rule rule, double spikes, double hours, double mails) {
+      boolean isAsGoodAs(Line other) {
+        return spikes == other.spikes && hours == other.hours && mails == other.mails;
+      }
+    }
+
+    /** @param since the first date that counts, or null for all */
+    Backtest(Config config, Counts counts, LocalDate since) {
+      this.config = config;
+      this.counts = counts;
+      this.own = new Rule(config);
+      var start = since == null ? counts.first() : Hour.of(since, 0);
+      var learned = firstSample().plus(LEARNING);
+      this.leavesOutLearning = start.isBefore(learned) && counts.end().since(learned) >= ENOUGH;
+      this.first = leavesOutLearning ? learned : start;
+    }
+
+    private Hour firstSample() {
+      for (var hour : counts.hours()) {
+        if (counts.isSample(hour)) return hour;
+      }
+      return counts.end();
+    }
+
+    void print(World world, Double perMonth, boolean json) {
+      var verdicts = judge(own).verdicts(json ? counts.first() : first);
+      long judged = verdicts.stream().filter(Judged.class::isInstance).count();
+      if (judged == 0) {
+        throw Exit.HISTORY.fault("%s: holds no hour that could be judged (expected a history of "
+                + "some weeks; the first run fills it)", Disk.shown(config.historyFile));
+      }
+      if (json) {
+        verdicts.forEach(verdict -> world.result(SpikeNotifier.json(verdict).toString()));
+        return;
+      }
+      var line = line(own);
+      world.result(count(judged, "hour") + " judged, " + verdicts.get(0).hour().name() + " to "
+          + verdicts.get(verdicts.size() - 1).hour().name() + ": your settings give "
+          + inWords(line) + " in 30 days.");
+      if (leavesOutLearning) {
+        world.result("Hours with fewer than 13 weeks before them are left out.");
+      }
+      printTable(world, line);
+      printLargest(world, verdicts);
+      if (perMonth != null) suggest(world, line, perMonth);
+    }
+
+    private static String inWords(Line line) {
+      return decimal(line.spikes) + " spikes, " + decimal(line.hours) + " spike hours, "
+          + decimal(line.mails) + " mails";
+    }
+
+    private Judge judge(Rule rule) {
+      return new Judge(rule, usuals.computeIfAbsent(rule.name, name -> new Usuals(rule, counts)));
+    }
+
+    /** Told as the job does: see Job.isWorthTelling and Job.tellTheEnd. */
+    private Line line(Rule rule) {
+      var judge = judge(rule);
+      long judged = 0;
+      long spikes = 0;
+      long hours = 0;
+      long mails = 0;
+      long told = 0; // count of the latest notice; 0 while no episode is open
+      for (var hour : counts.hours()) {
+        if (hour.isBefore(first)) continue;
+        var verdict = judge.verdict(hour);
+        if (verdict instanceof Learning) continue;
+        judged++;
+        if (verdict instanceof Spike spike) {
+          hours++;
+          if (told == 0) spikes++;
+          boolean tells = told == 0 || config.repeat == Repeat.EVERY
+              || config.repeat == Repeat.GROWTH && spike.count() >= Job.GROWTH * told;
+          if (tells) {
+            mails++;
+            told = spike.count();
+          }
+        } else if (told > 0) {
+          told = 0;
+          if (config.allClear) mails++;
+        }
+      }
+      double months = Math.max(1, judged) / (30 * 24.0);
+      return new Line(rule, spikes / months, hours / months, mails / months);
+    }
+
+    private void printTable(World world, Line ownLine) {
+      var lines = new ArrayList<Line>();
+      lines.add(ownLine);
+      for (double threshold : List.of(0.5, 1.0, 2.0)) {
+        addUnlessAlike(lines, line(Rule.of(config, RuleName.MEAN, threshold, own.deviations)));
+      }
+      for (double threshold : List.of(0.5, 1.0)) {
+        for (double deviations : List.of(2.5, 3.0, 4.0, 5.0)) {
+          addUnlessAlike(lines, line(Rule.of(config, RuleName.WEEKLY, threshold, deviations)));
+        }
+      }
+      lines.sort(Comparator.comparingDouble(Line::spikes).reversed());
+      world.result("\nrule    SpikeThreshold  Deviations  spikes   hours   mails   in 30 days");
+      for (var line : lines) {
+        boolean weekly = line.rule.isWeekly();
+        world.result("%-7s %14s  %10s %7.1f %7.1f %7.1f%s".formatted(lower(line.rule.name.name()),
+            line.rule.threshold, weekly ? decimal(line.rule.deviations) : "-", line.spikes,
+            line.hours, line.mails, line == ownLine ? "   yours" : ""));
+      }
+      world.result("Mails are those of Repeat = " + lower(config.repeat.name()) + " and AllClear = "
+          + (config.allClear ? "yes" : "no") + ".");
+    }
+
+    private static void addUnlessAlike(List<Line> lines, Line line) {
+      if (lines.stream().noneMatch(line::isAsGoodAs)) lines.add(line);
+    }
+
+    private void printLargest(World world, List<Verdict> verdicts) {
+      var episodes = new ArrayList<>(Episode.among(verdicts));
+      if (episodes.isEmpty()) return;
+      episodes.sort(Comparator.comparingDouble(Episode::excess).reversed());
+      world.result("\nThe largest by your settings:");
+      for (var episode : episodes.subList(0, Math.min(5, episodes.size()))) {
+        world.result("  %s  %s, peak %d, %.0f more than usual".formatted(episode.start().name(),
+            count(episode.hours(), "hour"), episode.peak().count(), episode.excess()));
+      }
+    }
+
+    /** The mildest change of the own settings that stays under the ceiling. */
+    private void suggest(World world, Line ownLine, double ceiling) {
+      var wish = "\nFor at most " + decimal(ceiling) + " spikes in 30 days: ";
+      if (ownLine.spikes <= ceiling) {
+        world.result(wish + "your settings stay under that.");
+        return;
+      }
+      Line mildest = null;
+      for (var rule : stricter()) {
+        var line = line(rule);
+        boolean isMilder = mildest == null || change(rule) < change(mildest.rule);
+        if (line.spikes <= ceiling && isMilder) mildest = line;
+      }
+      if (mildest == null) {
+        world.result(wish + "no setting tried does.");
+        return;
+      }
+      var lines = new StringBuilder(wish + "these settings give " + inWords(mildest) + ".\n"
+          + "[misc]\nSpikeThreshold = " + mildest.rule.threshold + "\n[spike]\nRule = "
+          + lower(mildest.rule.name.name()));
+      if (mildest.rule.isWeekly()) lines.append("\nDeviations = ").append(mildest.rule.deviations);
+      world.result(lines.toString());
+    }
+
+    /** Settings that ask for more than the own ones do, and those of the rule weekly. */
+    private List<Rule> stricter() {
+      var rules = new ArrayList<Rule>();
+      for (double threshold : THRESHOLDS) {
+        double atLeast = Math.max(threshold, own.threshold);
+        if (!own.isWeekly()) {
+          rules.add(Rule.of(config, RuleName.MEAN, atLeast, own.deviations));
+        }
+        for (double deviations : DEVIATIONS) {
+          rules.add(Rule.of(config, RuleName.WEEKLY, atLeast,
+              Math.max(deviations, own.deviations)));
+        }
+      }
+      return rules;
+    }
+
+    private double change(Rule rule) {
+      double ofRule = rule.name == own.name ? 0 : 1;
+      return ofRule + (rule.threshold - own.threshold) + (rule.deviations - own.deviations);
+    }
+  }
+
+  // ==== Report: what does the history look like =================================================
+
+  /** {@code report.html}: one page that needs no network, for eyes, screen readers and paper. */
+  static final class Report {
+    private static final int LINE_DAYS = 14;
+    private static final int LEVELS = 5; // shades of the heat map
+    private static final String PAGE = """
+        <!DOCTYPE html>
+        <html lang="en"><head><meta charset="utf-8"><title>%1$s: tickets an hour</title>
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <link rel="icon" href="data:,">
+        <style>
+        :root{color-scheme:light dark;--ink:#1b1b1b;--paper:#ffffff;--soft:#595959;--line:#c8c8c8;
+        --mark:#b34700;--band:#9ecae1;--b0:#ffffff;--b1:#dbe9f6;--b2:#9fc7e6;--b3:#2f75b5;
+        --b4:#08306b;--f0:#1b1b1b;--f1:#1b1b1b;--f2:#1b1b1b;--f3:#ffffff;--f4:#ffffff}
+        @media(prefers-color-scheme:dark){:root{--ink:#eeeeee;--paper:#161616;--soft:#b0b0b0;
+        --line:#4a4a4a;--mark:#ff9d3c;--band:#2f5475;--b0:#161616;--b1:#16283a;--b2:#1f4468;
+        --b3:#79b4e8;--b4:#cfe6ff;--f0:#eeeeee;--f1:#eeeeee;--f2:#eeeeee;--f3:#101010;--f4:#101010}}
+        body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
+        margin:0 auto;padding:16px;max-width:1040px}
+        h2{margin:32px 0 4px}p{color:var(--soft);margin:0 0 8px}svg{width:100%%;height:auto}
+        svg text{fill:var(--soft);font-size:10px}
+        table{border-collapse:collapse}caption{text-align:left;color:var(--soft)}
+        .list td,.list th{text-align:right;padding:4px 16px 4px 0;border-bottom:1px solid var(--line)}
+        .list td:first-child,.list th:first-child{text-align:left}
+        .wide{overflow-x:auto}.map{font-size:11px;line-height:18px}
+        .map td{text-align:right;padding:0 3px;min-width:20px;border:1px solid var(--paper)}
+        .map th{font-weight:normal;color:var(--soft);padding:0 3px;white-space:nowrap;text-align:right}
+        .map th[scope=row]{text-align:left}
+        .l0{background:var(--b0);color:var(--f0)}.l1{background:var(--b1);color:var(--f1)}
+        .l2{background:var(--b2);color:var(--f2)}.l3{background:var(--b3);color:var(--f3)}
+        .l4{background:var(--b4);color:var(--f4)}
+        .map td.s{outline:2px solid var(--mark);outline-offset:-2px;font-weight:bold}
+        .map td.s::after{content:"!";}
+        .key span{display:inline-block;padding:0 8px;margin-right:8px}
+        @media print{:root{color-scheme:light}body{max-width:none;padding:0}.wide{overflow:visible}
+        .map{font-size:7px;line-height:11px}.map td{min-width:0;padding:0 1px;
+        print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+        </style></head><body><main>
+        <h1>%1$s</h1>
+        <p>Tickets an hour up to %2$s, on the clock of %3$s. %4$s Made %5$s.</p>
+        <h2>Spikes</h2>
+        %6$s
+        <h2>A usual week</h2>
+        <p>The mean of each hour of the week, over the whole history.</p>
+        <div class="wide" role="region" aria-label="A usual week" tabindex="0">%7$s</div>
+        <h2>The last 14 days</h2>
+        <p>Line: tickets. Band: from the usual up to what is a spike. Circles: spikes. The numbers
+        stand in the table below.</p>
+        %8$s
+        <h2>Every hour</h2>
+        <p>A row a day, the newest first. A number with a mark ! and a frame is a spike, ? is not
+        known.</p>
+        %9$s
+        <div class="wide" role="region" aria-label="Every hour" tabindex="0">%10$s</div>
+        </main></body></html>
+        """;
+
+    private final Rule rule;
+    private final Judge judge;
+    private final NavigableMap<Hour, Verdict> verdicts = new TreeMap<>();
+    private final Hour first;
+    private final Hour last;
+    private final double high; // the count from which cells have the strongest colour
+
+    static Path write(Config config, Counts counts, Instant now) {
+      var report = new Report(config, counts);
+      var file = config.outFolder.resolve("report.html");
+      Disk.write(file, report.page(config, now));
+      return file;
+    }
+
+    private Report(Config config, Counts counts) {
+      if (counts.hours().isEmpty()) {
+        throw Exit.HISTORY.fault("%s: no hour is known yet (expected a first run)",
+            Disk.shown(config.historyFile));
+      }
+      rule = new Rule(config);
+      judge = new Judge(rule, counts);
+      last = counts.end().plus(-1);
+      var oldest = last.plus(-rule.numHours);
+      first = oldest.isBefore(counts.first()) ? counts.first() : oldest;
+      for (var verdict : judge.verdicts(first)) verdicts.put(verdict.hour(), verdict);
+      long[] sorted = verdicts.values().stream().mapToLong(Verdict::count).sorted().toArray();
+      high = Math.max(1, sorted[(sorted.length - 1) * 98 / 100]); // an outage pales no rest
+    }
+
+    private String page(Config config, Instant now) {
+      var account = config.zendeskHost == null ? "Tickets" : config.zendeskHost;
+      var settings = rule.isWeekly()
+          ? "Rule weekly, SpikeThreshold " + rule.threshold + ", Deviations " + rule.deviations
+              + ", MinExtra " + number(rule.minExtra) + "."
+          : "Rule mean, SpikeThreshold " + rule.threshold + ".";
+      return PAGE.formatted(escape(account), localTime(last), escape(rule.zone.getId()), settings,
+          dayAndTime(now), spikes(), week(), lineChart(), legend(), everyHour());
+    }
+
+    private String localTime(Hour hour) {
+      return at(hour.from(), rule.zone, "EEE d MMM yyyy HH:mm");
+    }
+
+    /** The episodes, newest first. */
+    private String spikes() {
+      var episodes = new ArrayList<>(Episode.among(List.copyOf(verdicts.values())));
+      if (episodes.isEmpty()) return "<p>None by these settings.</p>";
+      Collections.reverse(episodes);
+      var rows = new StringBuilder();
+      for (var episode : episodes) {
+        rows.append("<tr><th scope=\"row\">%s</th><td>%d</td><td>%d</td><td>%.0f</td></tr>\n"
+            .formatted(localTime(episode.start()), episode.hours(), episode.peak().count(),
+                episode.excess()));
+      }
+      return "<div class=\"wide\" role=\"region\" aria-label=\"Spikes\" tabindex=\"0\">"
+          + "<table class=\"list\"><thead><tr><th scope=\"col\">from</th>"
+          + "<th scope=\"col\">hours</th><th scope=\"col\">peak</th>"
+          + "<th scope=\"col\">more than usual</th></tr></thead><tbody>\n" + rows
+          + "</tbody></table></div>";
+    }
+
+    private static String hoursOfDay(String corner) {
+      var cells = new StringBuilder("<thead><tr><th scope=\"col\">" + corner + "</th>");
+      for (int i = 0; i < 24; i++) cells.append("<th scope=\"col\">%02d</th>".formatted(i));
+      return cells.append("</tr></thead>\n").toString();
+    }
+
+    private String week() {
+      double[][] sums = new double[7][24];
+      int[][] known = new int[7][24];
+      for (var verdict : verdicts.values()) {
+        if (!judge.counts.isSample(verdict.hour())) continue;
+        var local = verdict.hour().from().atZone(rule.zone);
+        int day = local.getDayOfWeek().getValue() - 1;
+        sums[day][local.getHour()] += verdict.count();
+        known[day][local.getHour()]++;
+      }
+      var rows = new StringBuilder("<table class=\"map\">" + hoursOfDay("day") + "<tbody>");
+      for (int day = 0; day < 7; day++) {
+        var name = DayOfWeek.of(day + 1).getDisplayName(TextStyle.FULL, Locale.ENGLISH);
+        rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
+        for (int i = 0; i < 24; i++) {
+          if (known[day][i] == 0) {
+            rows.append("<td>?</td>");
+            continue;
+          }
+          double mean = sums[day][i] / known[day][i];
+          rows.append("<td class=\"l%d\">%s</td>".formatted(level(mean), number(mean)));
+        }
+        rows.append("</tr>\n");
+      }
+      return rows.append("</tbody></table>").toString();
+    }
+
+    private int level(double count) {
+      return (int) Math.min(LEVELS - 1, Math.floor(count / high * LEVELS));
+    }
+
+    private String legend() {
+      var key = new StringBuilder("<p class=\"key\">Tickets: ");
+      for (int i = 0; i < LEVELS; i++) {
+        long from = (long) Math.ceil(i * high / LEVELS);
+        key.append("<span class=\"l%d\">from %d</span>".formatted(i, from));
+      }
+      return key.append("</p>").toString();
+    }
+
+    /** A row a day; an hour that did not come or came twice at a clock change shows as one cell. */
+    private String everyHour() {
+      var days = new TreeMap<LocalDate, String[]>(Comparator.reverseOrder());
+      for (var hour = first; !last.isBefore(hour); hour = hour.plus(1)) {
+        var local = hour.from().atZone(rule.zone);
+        var day = days.computeIfAbsent(local.toLocalDate(), date -> new String[24]);
+        day[local.getHour()] = cell(verdicts.get(hour));
+      }
+      var rows = new StringBuilder("<table class=\"map\">" + hoursOfDay("day") + "<tbody>");
+      days.forEach((date, cells) -> {
+        var name = DateTimeFormatter.ofPattern("EEE d MMM yy", Locale.ENGLISH).format(date);
+        rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
+        for (var cell : cells) rows.append(cell == null ? "<td></td>" : cell);
+        rows.append("</tr>\n");
+      });
+      return rows.append("</tbody></table>").toString();
+    }
+
+    private String cell(Verdict verdict) {
+      if (verdict == null) return "<td>?</td>";
+      var spike = verdict instanceof Spike ? " s" : "";
+      return "<td class=\"l%d%s\">%d</td>".formatted(level(verdict.count()), spike,
+          verdict.count());
+    }
+
+    private String lineChart() {
+      var start = last.plus(-24 * LINE_DAYS + 1);
+      var recent = verdicts.tailMap(start).values();
+      double highest = 1;
+      for (var verdict : recent) highest = Math.max(highest, Math.max(verdict.count(), bar(verdict)));
+      var band = new StringBuilder();
+      var line = new StringBuilder();
+      var marks = new StringBuilder();
+      Hour before = null;
+      for (var verdict : recent) {
+        var hour = verdict.hour();
+        double x = 28 + 2.0 * hour.since(start);
+        double y = y(verdict.count(), highest);
+        boolean goesOn = before != null && before.plus(1).equals(hour);
+        line.append("%s%.1f %.1f".formatted(goesOn ? "L" : "M", x, y));
+        if (verdict instanceof Judged judged) {
+          band.append("M%.1f %.1fV%.1f".formatted(x, y(judged.usual().mean(), highest),
+              y(bar(verdict), highest)));
+        }
+        if (verdict instanceof Spike) {
+          marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>".formatted(x, y));
+        }
+        before = hour;
+      }
+      return """
+          <svg viewBox="0 0 704 190" role="img" aria-label="Tickets of the last 14 days">
+          <path d="%s" stroke="var(--band)" stroke-width="2.1"/>
+          <path d="%s" fill="none" stroke="var(--ink)" stroke-width="1.1"/>
+          <g fill="none" stroke="var(--mark)" stroke-width="2">%s</g>
+          <text x="24" y="14" text-anchor="end">%.0f</text>
+          <text x="24" y="168" text-anchor="end">0</text>%s</svg>
+          """.formatted(band, line, marks, highest, days(start));
+    }
+
+    private static double y(double tickets, double highest) {
+      return 168 - tickets / highest * 158;
+    }
+
+    private static double bar(Verdict verdict) {
+      return verdict instanceof Judged judged ? judged.bars().least() : 0;
+    }
+
+    /** The date under each local midnight. */
+    private String days(Hour start) {
+      var days = new StringBuilder();
+      for (var hour = start; !last.isBefore(hour); hour = hour.plus(1)) {
+        if (hour.from().atZone(rule.zone).getHour() != 0) continue;
+        days.append("<text x=\"%.1f\" y=\"184\">%s</text>".formatted(28 + 2.0 * hour.since(start),
+            at(hour.from(), rule.zone, "EEE d")));
+      }
+      return days.toString();
+    }
+  }
+
+  // ==== Backfill: how do the counts of past hours become true ===================================
+
+  /**
+   * Makes a span of hours true: when its count is the sum of what is known of its hours, it is.
+   * Else it is read by export or hour by hour, or halved, the newer half first. The same recursion
+   * fills a new history and finds the few hours that Zendesk's index had not yet when they were
+   * counted, which has happened for hours on end.
+   */
+  static final class Backfill {
+    private static final int CHECKED = 24; // hours before the judged one, each run
+    private static final int NEWS = 168; // hours; what is older is no alert
+    private static final long MOST_EXPORTED = 50_000; // tickets, since a cursor lives an hour
+    private static final int MANY = 1000; // tickets an hour, from which counting hours is cheaper
+    private static final int EXPORT_FAILURES = 3; // then this run exports no more
+    private static final int FAILURES_IN_A_ROW = 15; // the search for one bad hour has 13
+    private static final int SAVED_EVERY = 24; // hours that a kill may lose
+    private static final Duration LONGEST = Duration.ofMinutes(45);
+
+    private final Zendesk zendesk;
+    private final History history;
+    private final Runnable save;
+    private final World world;
+    private final long start;
+    private final Hour judgedBefore; // null on the first run
+    private Hour last;
+    private Progress progress;
+    private int stored;
+    private int unsaved;
+    private int failuresInARow;
+    private int exportFailures;
+    private int pageSize = Zendesk.PAGE;
+    private boolean isOver;
+
+    /** @param save stores the history; does nothing in a dry run */
+    Backfill(Zendesk zendesk, History history, Runnable save, World world) {
+      this.zendesk = zendesk;
+      this.history = history;
+      this.save = save;
+      this.world = world;
+      this.start = world.ticker.nanos();
+      this.judgedBefore = history.judged();
+    }
+
+    /** Checks the day before {@code last} and reads what is unknown of the hours before it. */
+    void before(Hour last, int numHours) {
+      this.last = last;
+      var first = last.plus(-numHours);
+      int unknown = (int) Hour.range(first, last).filter(hour -> !history.knows(hour)).count();
+      progress = new Progress("hours", unknown, world);
+      if (unknown > 0) {
+        world.note("filling %s unknown of the last %d from Zendesk"
+            .formatted(count(unknown, "hour"), numHours));
+      }
+      var checked = last.plus(-Math.min(CHECKED, numHours));
+      reconcile(new Span(checked, last), null);
+      for (var gap : gaps(first, checked)) reconcile(gap, null);
+      if (unsaved > 0) save.run();
+    }
+
+    private record Span(Hour from, Hour to) {
+      long hours() {
+        return to.since(from);
+      }
+
+      Stream<Hour> each() {
+        return Hour.range(from, to);
+      }
+    }
+
+    /** The unknown hours as spans, the newest first. */
+    private List<Span> gaps(Hour first, Hour end) {
+      var gaps = new ArrayList<Span>();
+      var to = end;
+      while (first.isBefore(to)) {
+        var from = to;
+        while (first.isBefore(from) && !history.knows(from.plus(-1))) from = from.plus(-1);
+        if (from.isBefore(to)) gaps.add(new Span(from, to));
+        to = from.isBefore(to) ? from : to.plus(-1);
+      }
+      return gaps;
+    }
+
+    /**
+     * @param derived how many tickets the span holds by what the caller counted, or null
+     * @return how many it holds, or null when that could not be read
+     */
+    private Long reconcile(Span span, Long derived) {
+      if (isOver()) return null;
+      boolean isDerived = derived != null && derived > 0 && span.hours() > 1;
+      Long total = isDerived ? derived : counted(span);
+      if (total == null) {
+        halve(span, null);
+      } else if (isTrue(span, total)) {
+        world.detail("%s to %s: true".formatted(span.from, span.to));
+      } else if (span.hours() == 1) {
+        store(span.from, total);
+      } else if (isExportCheaper(span, total)) {
+        if (!export(span, total)) halve(span, null);
+      } else if (total > MANY * span.hours() || isExportBroken() && hasUnknown(span)) {
+        countEach(span);
+      } else {
+        halve(span, total);
+      }
+      return total;
+    }
+
+    /** Null when Zendesk cannot say, as has been seen of single hours. */
+    private Long counted(Span span) {
+      try {
+        long total = zendesk.count(span.from, span.to);
+        failuresInARow = 0;
+        return total;
+      } catch (Fault e) {
+        if (e.exit != Exit.ZENDESK) throw e;
+        failuresInARow++;
+        if (span.hours() == 1) {
+          world.warn("%s stays unknown: %s".formatted(span.from, e.getMessage()));
+        } else {
+          world.detail(e.getMessage());
+        }
+        return null;
+      }
+    }
+
+    private void halve(Span span, Long total) {
+      if (span.hours() == 1) return;
+      var middle = span.from.plus(span.hours() / 2);
+      var newer = reconcile(new Span(middle, span.to), null);
+      boolean isKnown = total != null && newer != null;
+      reconcile(new Span(span.from, middle), isKnown ? Long.valueOf(total - newer) : null);
+    }
+
+    private void countEach(Span span) {
+      for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
+        reconcile(new Span(hour, hour.plus(1)), null);
+      }
+    }
+
+    private boolean isTrue(Span span, long total) {
+      return !hasUnknown(span) && span.each().mapToLong(history::at).sum() == total;
+    }
+
+    private boolean hasUnknown(Span span) {
+      return span.each().anyMatch(hour -> !history.knows(hour));
+    }
+
+    private boolean isExportBroken() {
+      return exportFailures >= EXPORT_FAILURES;
+    }
+
+    private boolean isExportCheaper(Span span, long total) {
+      long pages = (total + pageSize - 1) / pageSize;
+      return !isExportBroken() && pages < span.hours() && total < MOST_EXPORTED;
+    }
+
+    /** False, with nothing stored, unless it brings every one of the tickets. */
+    private boolean export(Span span, long total) {
+      long[] counts = new long[(int) span.hours()];
+      var seen = new HashSet<Long>();
+      try {
+        var pages = zendesk.export(span.from, span.to, pageSize);
+        while (total > 0 && pages.hasNext() && seen.size() <= total) {
+          for (var ticket : pages.next()) {
+            boolean isNew = ticket.isWithin(span.from.from(), span.to.from())
+                && seen.add(ticket.id());
+            if (isNew) counts[(int) Hour.of(ticket.created()).since(span.from)]++;
+          }
+          progress.show(stored + (long) (span.hours() * (double) seen.size() / total));
+          if (isOver()) return true; // what was read is lost, the next run reads it again
+        }
+      } catch (Fault e) {
+        exportFailures++;
+        pageSize = Zendesk.SMALL_PAGE;
+        world.warn(e.getMessage() + ": export failed, other ways are tried");
+        return false;
+      }
+      if (seen.size() != total) {
+        exportFailures++;
+        world.detail("export gave %d of %d tickets of %s to %s".formatted(seen.size(), total,
+            span.from, span.to));
+        return false;
+      }
+      for (int i = counts.length - 1; i >= 0; i--) store(span.from.plus(i), counts[i]);
+      save.run();
+      unsaved = 0;
+      return true;
+    }
+
+    private void store(Hour hour, long count) {
+      var before = history.at(hour);
+      if (before != null && before == count) return;
+      history.put(hour, count);
+      if (before == null) {
+        stored++;
+        progress.show(stored);
+      } else {
+        world.note("%s: counted again, %s instead of %d".formatted(hour, count(count, "ticket"),
+            before));
+      }
+      boolean hasGrown = before == null || count > before;
+      boolean wasPassed = judgedBefore != null && !judgedBefore.isBefore(hour);
+      if (hasGrown && wasPassed && last.since(hour) < NEWS) history.judgeAgain(hour);
+      if (++unsaved < SAVED_EVERY) return;
+      save.run();
+      unsaved = 0;
+    }
+
+    /** Whether the time is up, or Zendesk gives no answers: then the run judges what it has. */
+    private boolean isOver() {
+      if (isOver) return true;
+      long minutes = TimeUnit.NANOSECONDS.toMinutes(world.ticker.nanos() - start);
+      if (minutes >= LONGEST.toMinutes()) {
+        isOver = true;
+        world.warn("reading past hours took %d minutes; the next run goes on".formatted(minutes));
+      } else if (failuresInARow >= FAILURES_IN_A_ROW) {
+        isOver = true;
+        world.warn("Zendesk gives no counts of past hours; the next run goes on");
+      }
+      return isOver;
+    }
+  }
+
+  // ==== Delivery: did everybody get the notice, once ============================================
+
+  /** What was told and what still waits, by the files in the folder {@code out}. */
+  static final class Ledger {
+    private static final String NAMES = "\\d{4}-\\d{2}-\\d{2}T\\d{2}\\.(spike|clear)\\.json";
+
+    final Path waiting;
+    final Path sent;
+    final Path refused;
+
+    Ledger(Path out) {
+      waiting = out.resolve("outbox");
+      sent = out.resolve("sent");
+      refused = out.resolve("refused");
+    }
+
+    /** The notice, wherever it lies, or null. */
+    Notice find(Hour hour, Kind kind) {
+      var name = Notice.fileName(hour.name(), kind);
+      for (var folder : List.of(sent, waiting, refused)) {
+        var notice = read(folder.resolve(name));
+        if (notice != null) return notice;
+      }
+      return null;
+    }
+
+    /** The newest notice of that hour or before that somebody got or may still get, or null. */
+    Notice newest(Hour hour) {
+      Notice newest = null;
+      for (var folder : List.of(sent, waiting)) {
+        var files = Disk.list(folder, NAMES);
+        for (int i = files.size() - 1; i >= 0; i--) {
+          var notice = hourOf(files.get(i)).isAfter(hour) ? null : read(files.get(i));
+          if (notice == null) continue;
+          if (newest == null || ORDER.compare(newest, notice) < 0) newest = notice;
+          break;
+        }
+      }
+      return newest;
+    }
+
+    private static final Comparator<Notice> ORDER =
+        Comparator.comparing(Notice::hour).thenComparing(notice -> notice.topic.kind);
+
+    private static Hour hourOf(Path file) {
+      return Hour.parse(file.getFileName().toString().substring(0, 13));
+    }
+
+    /**
+     * The topic of the open episode that a spike of that hour goes on, or null when it opens one.
+     * An all-clear of the same hour was false, so the episode goes on too.
+     */
+    Topic opening(Hour hour) {
+      var newest = newest(hour);
+      if (newest == null || newest.isFirst() && newest.hour().equals(hour)) return null;
+      boolean isOpen = newest.topic.kind == Kind.SPIKE || newest.hour().equals(hour);
+      return isOpen ? newest.topic : null;
+    }
+
+    /** The notice that opened the other one's episode, or that one where it is gone. */
+    Notice firstOf(Notice notice) {
+      var first = find(Hour.parse(notice.topic.start), Kind.SPIKE);
+      return first == null ? notice : first;
+    }
+
+    /** Null for no file, and for one that is no notice of this edition. */
+    static Notice read(Path file) {
+      var text = Disk.read(file, Exit.HISTORY);
+      if (text == null) return null;
+      try {
+        var notice = JSON.readValue(text, Notice.class);
+        boolean isWhole = notice != null && notice.topic != null && notice.facts != null
+            && notice.words != null && notice.topic.kind != null;
+        if (!isWhole) return null;
+        Hour.parse(notice.topic.hour);
+        Hour.parse(notice.topic.start);
+        return notice;
+      } catch (JsonProcessingException | DateTimeException | NullPointerException e) {
+        return null;
+      }
+    }
+  }
+
+  /**
+   * Sends notices. A notice is stored before it goes out, and what each receiver answered is noted
+   * before anything else is done, so a kill loses none and sends none twice, but for the instant
+   * between a server's yes and the note of it.
+   */
+  static final class Outbox {
+    private static final int NEWS = 168; // hours; what is older is told to nobody
+    private static final Duration KEPT = Duration.ofDays(180);
+    private static final String WEBHOOK = "webhook";
+
+    private final Config config;
+    private final World world;
+    private final Ledger ledger;
+    private final Mailer mailer;
+    private final Webhook webhook;
+    private boolean mailRests; // after a failed connection or sign-in, until the next run
+    private boolean webhookRests;
+    private Exit worst = Exit.OK;
+
+    Outbox(Config config, World world) {
+      this.config = config;
+      this.world = world;
+      this.ledger = new Ledger(config.outFolder);
+      this.mailer = new Mailer(config, world);
+      this.webhook = config.webhookUrl == null ? null : new Webhook(config, world);
+      for (var folder : List.of(ledger.waiting, ledger.sent, ledger.refused)) {
+        if (!Files.isSymbolicLink(folder)) continue;
+        throw Exit.HISTORY.fault("%s: is a link (expected a folder)", Disk.shown(folder));
+      }
+    }
+
+    Ledger ledger() {
+      return ledger;
+    }
+
+    /** Of all deliveries, the code that the run ends with. */
+    Exit worst() {
+      return worst;
+    }
+
+    List<Path> waiting() {
+      return Disk.list(ledger.waiting, ".*\\.(json|eml)");
+    }
+
+    /** The oldest first, so that nobody gets a follow-up before its beginning. */
+    void sendWaiting() {
+      for (var file : waiting()) {
+        var notice = Ledger.read(file);
+        if (notice == null) {
+          world.warn(Disk.shown(file) + ": is no notice of this edition (look at it, then delete "
+              + "it)");
+        } else if (notice.hour().plus(NEWS).isBefore(Hour.of(world.clock.instant()))) {
+          giveUp(notice);
+        } else {
+          world.note(file.getFileName() + " waits in the outbox, trying again");
+          send(notice);
+        }
+      }
+    }
+
+    private void giveUp(Notice notice) {
+      worst = worse(Exit.TRY_LATER);
+      var folder = notice.accepted.isEmpty() ? ledger.refused : ledger.sent;
+      move(notice, folder);
+      world.warn(notice.fileName() + " is older than a week and given up, see "
+          + Disk.shown(folder));
+    }
+
+    /** @return sent, queued, refused or already-sent */
+    String deliver(Notice notice) {
+      var known = ledger.find(notice.hour(), notice.topic.kind);
+      if (known != null) refuseForeign(known, notice);
+      if (Files.exists(ledger.sent.resolve(notice.fileName()))) return "already-sent";
+      if (Files.exists(ledger.refused.resolve(notice.fileName()))) return "refused";
+      if (known == null) store(notice);
+      return send(known == null ? notice : known);
+    }
+
+    /** Notes an end that nobody is told, so that the episode is over. */
+    void noteUnsent(Notice notice) {
+      store(notice);
+      move(notice, ledger.sent);
+    }
+
+    /** Two accounts in one folder must not take each other's notices for their own. */
+    private void refuseForeign(Notice known, Notice notice) {
+      boolean isOwn = known.topic.account.equals(notice.topic.account)
+          && known.topic.query.equals(notice.topic.query);
+      if (isOwn) return;
+      throw Exit.CONFIG.fault("%s: holds a notice of %s for that hour (expected a folder of its own "
+              + "for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
+          History.population(known.topic.account, known.topic.query));
+    }
+
+    private void store(Notice notice) {
+      Disk.write(ledger.waiting.resolve(notice.fileName()),
+          JSON.valueToTree(notice).toPrettyString() + "\n");
+    }
+
+    private void move(Notice notice, Path folder) {
+      Disk.move(ledger.waiting.resolve(notice.fileName()), folder.resolve(notice.fileName()));
+    }
+
+    private String send(Notice notice) {
+      makeSureThatSentCanBeNoted();
+      mail(notice);
+      post(notice);
+
+      if (!open(notice).isEmpty()) {
+        worst = worse(Exit.TRY_LATER);
+        world.warn(notice.fileName() + " waits in the outbox for " + open(notice));
+        return "queued";
+      }
+      boolean isRefused = notice.accepted.isEmpty() && !notice.refused.isEmpty();
+      move(notice, isRefused ? ledger.refused : ledger.sent);
+      return isRefused ? "refused" : "sent";
+    }
+
+    /** Else each run would send it again. */
+    private void makeSureThatSentCanBeNoted() {
+      var probe = ledger.sent.resolve(".writable");
+      Disk.write(probe, "");
+      Disk.delete(probe);
+    }
+
+    private void mail(Notice notice) {
+      var addresses = new ArrayList<String>();
+      for (var receiver : due(notice)) {
+        if (!receiver.equals(WEBHOOK)) addresses.add(receiver);
+      }
+      if (addresses.isEmpty() || mailRests) return;
+      try {
+        mailer.send(notice, addresses).forEach((address, reply) ->
+            note(notice, address, reply, "[email] " + config.mailHost + ": " + address));
+      } catch (Fault e) {
+        mailRests = true;
+        worst = worse(e.exit);
+        world.warn(e.getMessage());
+      }
+    }
+
+    private void post(Notice notice) {
+      if (!due(notice).contains(WEBHOOK) || webhookRests) return;
+      var place = "[webhook] " + config.webhookUrl.getHost();
+      try {
+        webhook.post(notice);
+        note(notice, WEBHOOK, new Reply(250, "accepted"), place);
+      } catch (Refused e) {
+        note(notice, WEBHOOK, new Reply(550, e.getMessage()), place);
+      } catch (IOException e) {
+        webhookRests = true;
+        world.warn(place + ": " + webhook.reason(e));
+      }
+    }
+
+    private void note(Notice notice, String receiver, Reply reply, String place) {
+      if (reply.isYes()) {
+        notice.accepted.put(receiver, world.clock.instant().truncatedTo(ChronoUnit.SECONDS)
+            .toString());
+      } else if (reply.isNo()) {
+        notice.refused.put(receiver, reply.words);
+        worst = worse(Exit.TRY_LATER);
+        world.warn(place + " refuses " + notice.fileName() + ": " + reply.words);
+      } else {
+        world.warn(place + " takes " + notice.fileName() + " later: " + reply.words);
+        return;
+      }
+      store(notice);
+    }
+
+    private Exit worse(Exit exit) {
+      return worst == Exit.REFUSED || exit == Exit.REFUSED ? Exit.REFUSED : Exit.TRY_LATER;
+    }
+
+    /** Who, by the config of now, has not answered yet. */
+    private List<String> open(Notice notice) {
+      var open = new ArrayList<String>();
+      for (var receiver : receivers()) {
+        boolean answered = notice.accepted.containsKey(receiver)
+            || notice.refused.containsKey(receiver);
+        if (!answered && mayGet(notice, receiver)) open.add(receiver);
+      }
+      return open;
+    }
+
+    private Set<String> receivers() {
+      var receivers = new LinkedHashSet<String>();
+      for (var address : config.recipients) receivers.add(address.getAddress());
+      for (var address : config.cc) receivers.add(address.getAddress());
+      if (webhook != null) receivers.add(WEBHOOK);
+      return receivers;
+    }
+
+    /** Follow-ups and the all-clear are for who got the beginning, or may still get it. */
+    private boolean mayGet(Notice notice, String receiver) {
+      if (notice.isFirst()) return true;
+      var first = ledger.find(Hour.parse(notice.topic.start), Kind.SPIKE);
+      if (first == null) return false;
+      boolean waits = Files.exists(ledger.waiting.resolve(first.fileName()));
+      return first.accepted.containsKey(receiver)
+          || waits && !first.refused.containsKey(receiver);
+    }
+
+    /** Who can be told now: of a follow-up only who has its beginning. */
+    private List<String> due(Notice notice) {
+      var due = open(notice);
+      if (notice.isFirst()) return due;
+      var first = ledger.find(Hour.parse(notice.topic.start), Kind.SPIKE);
+      due.removeIf(receiver -> !first.accepted.containsKey(receiver));
+      return due;
+    }
+
+    void prune() {
+      var oldest = Hour.of(world.clock.instant().minus(KEPT)).name();
+      for (var folder : List.of(ledger.sent, ledger.refused)) {
+        for (var file : Disk.list(folder, "\\d{4}-\\d{2}-\\d{2}T\\d{2}.*")) {
+          if (file.getFileName().toString().compareTo(oldest) < 0) Disk.delete(file);
+        }
+      }
+    }
+  }
+
+  /** An SMTP reply: yes (2yz), later (4yz) or no (5yz); RFC 5321, 4.2.1. */
+  record Reply(int code, String words) {
+    boolean isYes() {
+      return code / 100 == 2;
+    }
+
+    boolean isNo() {
+      return code / 100 == 5;
+    }
+  }
+
+  /** The mail of a notice, and its way to the SMTP server. */
+  static final class Mailer {
+    private static final Duration ANSWER_TO_DATA = Duration.ofMinutes(10); // RFC 5321, 4.5.3.2.6
+
+    private final Config config;
+    private final World world;
+    private final Http http;
+
+    Mailer(Config config, World world) {
+      this.config = config;
+      this.world = world;
+      this.http = new Http(world, Pace.free());
+    }
+
+    /**
+     * @return what the server said of each receiver
+     * @throws Fault REFUSED for the sign-in, TRY_LATER for what a later run may mend
+     */
+    Map<String, Reply> send(Notice notice, List<String> receivers) {
+      var message = message(notice);
+      var smtp = signedIn();
+      var replies = new LinkedHashMap<String, Reply>();
+      bounded(world.timeout, () -> smtp.address(config.sender.getAddress(), receivers, replies));
+      var accepted = receivers.stream().filter(each -> replies.get(each).isYes()).toList();
+      if (!accepted.isEmpty()) {
+        var reply = bounded(ANSWER_TO_DATA.plus(world.timeout), () -> smtp.data(message));
+        for (var receiver : accepted) replies.put(receiver, reply);
+      }
+      smtp.end();
+      replies.replaceAll((receiver, reply) ->
+          new Reply(reply.code, world.foreign(reply.words)));
+      refuseIfSignInIsMissing(replies.values());
+      return replies;
+    }
+
+    /** Some servers offer mail without a sign-in, and refuse it then. */
+    private void refuseIfSignInIsMissing(Collection<Reply> replies) {
+      for (var reply : replies) {
+        if (reply.code != 530) continue;
+        throw Exit.REFUSED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
+            server(), reply.words);
+      }
+    }
+
+    /** Asks the server about every receiver, without sending. @return what was seen */
+    String check() {
+      var smtp = signedIn();
+      var replies = new LinkedHashMap<String, Reply>();
+      var receivers = new ArrayList<String>();
+      for (var address : config.recipients) receivers.add(address.getAddress());
+      for (var address : config.cc) receivers.add(address.getAddress());
+      bounded(world.timeout, () -> smtp.address(config.sender.getAddress(), receivers, replies));
+      var seen = server() + ", " + lower(config.security.name()) + ", " + (config.hasMailSignIn()
+          ? "signed in as " + config.username + " (offered: " + smtp.offered() + ")"
+          : "without a sign-in");
+      smtp.end();
+      refuseIfSignInIsMissing(replies.values());
+      replies.forEach((receiver, reply) -> {
+        if (reply.isYes()) return;
+        throw Exit.TRY_LATER.fault("[email] %s: %s %s: %s", server(), receiver,
+            reply.isNo() ? "is refused" : "is not taken now", world.foreign(reply.words));
+      });
+      return seen + ", takes mail for " + String.join(", ", receivers);
+    }
+
+    private SmtpSession signedIn() {
+      var password = password();
+      var username = password == null ? null : config.username;
+      if (password != null) world.secrets.add(Secrets.base64("\0" + username + "\0" + password));
+      var smtp = new SmtpSession(settings(), config.security == Security.TLS);
+      smtp.setLocalHost(config.ehloName.isEmpty() ? world.ehloName() : config.ehloName);
+      bounded(world.timeout, () -> {
+        smtp.connect(config.mailHost, config.mailPort, username, password);
+        return null;
+      });
+      if (password != null && smtp.offered().isEmpty()) {
+        throw Exit.REFUSED.fault("[email] %s offers no sign-in (check Host, Port and Security; "
+            + "without a sign-in leave Password out)", server());
+      }
+      return smtp;
+    }
+
+    /** Runs a step of the conversation; every trouble in it becomes one line. */
+    private <T> T bounded(Duration limit, Callable<T> step) {
+      try {
+        return Deadline.within(limit, () -> {
+          try {
+            return step.call();
+          } catch (MessagingException e) {
+            throw new IOException(e); // so that it passes the deadline
+          }
+        });
+      } catch (IOException e) {
+        var cause = e.getCause() == null ? e : e.getCause();
+        if (cause instanceof AuthenticationFailedException refused) throw signInFault(refused);
+        throw Exit.TRY_LATER.fault(e, "[email] %s: %s%s", server(), reason(e), hint(e));
+      }
+    }
+
+    private Fault signInFault(AuthenticationFailedException e) {
+      var words = world.foreign(Objects.requireNonNullElse(e.getMessage(), "no reason given"));
+      boolean isLater = words.matches("4\\d\\d.*");
+      if (isLater) {
+        return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: %s", server(), words);
+      }
+      return Exit.REFUSED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and "
+          + "Password; Gmail wants an app password, Microsoft 365 TokenUrl and its client)",
+          server(), config.username, words);
+    }
+
+    private String reason(IOException e) {
+      var words = new LinkedHashSet<String>();
+      for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+        var message = cause.getMessage();
+        boolean isOwnText = message != null && !message.contains("Exception");
+        if (isOwnText && words.stream().noneMatch(word -> word.contains(message))) {
+          words.add(message);
+        }
+      }
+      if (hasCause(e, UnknownHostException.class)) return "no such host";
+      if (hasCause(e, ConnectException.class)) return "no connection";
+      return world.foreign(words.isEmpty() ? "the connection broke" : String.join(": ", words));
+    }
+
+    private String hint(IOException e) {
+      if (hasCause(e, CertificateException.class)) {
+        return " (its certificate is not trusted: check Host; for an authority of your own give "
+            + "Java -Djavax.net.ssl.trustStore=FILE)";
+      }
+      boolean isTls = config.security == Security.TLS;
+      if (isTls && config.mailPort != 465) return " (Port 587 and 25 want Security = starttls)";
+      if (!isTls && config.mailPort == 465) return " (Port 465 wants Security = tls)";
+      boolean isSilent = hasCause(e, SocketTimeoutException.class)
+          || String.valueOf(e.getMessage()).contains("no whole answer");
+      return isSilent && !isTls ? " (a server that says nothing may want Security = tls)" : "";
+    }
+
+    String server() {
+      return config.mailHost + ":" + config.mailPort;
+    }
+
+    /** The password, or the OAuth token that takes its place; null for no sign-in. */
+    private String password() {
+      if (config.tokenUrl == null) return config.password;
+      try {
+        return http.token(config.tokenUrl, config.mailClient, config.scope, Exit.TRY_LATER,
+            "[email] TokenUrl").access_token();
+      } catch (Fault e) {
+        throw e.exit == Exit.ZENDESK ? Exit.TRY_LATER.fault(e, "%s", e.getMessage()) : e;
+      }
+    }
+
+    private Properties settings() {
+      boolean starttls = config.security == Security.STARTTLS;
+      var settings = new Properties();
+      settings.put("mail.smtp.connectiontimeout", "30000");
+      settings.put("mail.smtp.timeout", String.valueOf(ANSWER_TO_DATA.toMillis()));
+      settings.put("mail.smtp.writetimeout", "60000");
+      settings.put("mail.smtp.starttls.enable", String.valueOf(starttls));
+      settings.put("mail.smtp.starttls.required", String.valueOf(starttls));
+      settings.put("mail.smtp.ssl.checkserveridentity", "true");
+      settings.put("mail.smtp.quitwait", "false"); // what was accepted is, whatever QUIT brings
+      settings.put("mail.smtp.auth", String.valueOf(config.hasMailSignIn()));
+      settings.put("mail.smtp.auth.mechanisms",
+          config.tokenUrl == null ? "LOGIN PLAIN DIGEST-MD5" : "XOAUTH2");
+      return settings;
+    }
+
+    /** The whole message. Made of the notice alone but for sender and receivers. */
+    byte[] message(Notice notice) {
+      var topic = notice.topic;
+      var id = id(topic.hour + "-" + topic.kind.word(), topic);
+      var message = new MimeMessage(Session.getInstance(new Properties())) {
+        @Override
+        protected void updateMessageID() throws MessagingException {
+          setHeader("Message-ID", id); // else made anew from clock and random numbers
+        }
+      };
+      try {
+        message.setFrom(config.sender);
+        message.setRecipients(Message.RecipientType.TO,
+            config.recipients.toArray(InternetAddress[]::new));
+        message.setRecipients(Message.RecipientType.CC, config.cc.toArray(InternetAddress[]::new));
+        message.setSubject((notice.isFirst() ? "" : "Re: ") + clean(topic.subject), "UTF-8");
+        message.setSentDate(Date.from(world.clock.instant()));
+        message.setHeader("Auto-Submitted", "auto-generated"); // RFC 3834: no out-of-office answers
+        message.setHeader("X-Auto-Response-Suppress", "All"); // the same for Exchange
+        message.setHeader("List-Id", "<spike-notifier." + topic.account + ">");
+        setThread(message, topic, notice.isFirst());
+        var text = new MimeBodyPart();
+        text.setText(notice.words.text(), "UTF-8");
+        var html = new MimeBodyPart();
+        html.setText(notice.words.html(), "UTF-8", "html");
+        message.setContent(new MimeMultipart("alternative", text, html));
+        message.saveChanges();
+        var bytes = new ByteArrayOutputStream();
+        message.writeTo(bytes);
+        return bytes.toByteArray();
+      } catch (MessagingException | IOException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+
+    /** One root that all mails name, since some servers replace the Message-ID of the first. */
+    private static void setThread(MimeMessage message, Topic topic, boolean isFirst)
+        throws MessagingException {
+      if (topic.kind == Kind.SAMPLE) return;
+      var root = id(topic.start + "-episode", topic);
+      if (isFirst) {
+        message.setHeader("References", root);
+        return;
+      }
+      var first = id(topic.start + "-spike", topic);
+      message.setHeader("In-Reply-To", first);
+      message.setHeader("References", root + "\r\n " + first);
+    }
+
+    /** Made of the topic alone, so that a mail sent twice around a crash is known as the same. */
+    private static String id(String name, Topic topic) {
+      var population = topic.query.isEmpty() ? "" : "." + Integer.toHexString(topic.query.hashCode());
+      var chance = topic.kind == Kind.SAMPLE ? "." + UUID.randomUUID() : "";
+      return "<" + name + population + chance + "@spike-notifier." + topic.account + ">";
+    }
+  }
+
+  /** SMTP a reply at a time, so that each receiver's answer is known. */
+  static final class SmtpSession extends SMTPTransport {
+    private final List<Reply> replies = new ArrayList<>();
+
+    SmtpSession(Properties settings, boolean tls) {
+      super(Session.getInstance(settings), new URLName("smtp", null, -1, null, null, null), "smtp",
+          tls);
+    }
+
+    /** The mechanisms of sign-in that the server offers; empty for none. */
+    String offered() {
+      return Objects.requireNonNullElse(getExtensionParameter("AUTH"), "");
+    }
+
+    /** Notes the reply to each receiver; that to the sender is everybody's when it is no yes. */
+    synchronized Void address(String sender, List<String> receivers, Map<String, Reply> noted)
+        throws MessagingException {
+      var from = say("MAIL FROM:<" + sender + ">");
+      for (var receiver : receivers) {
+        noted.put(receiver, from.isYes() ? say("RCPT TO:<" + receiver + ">") : from);
+      }
+      return null;
+    }
+
+    /** The message, and the reply that ends it: from then on the server answers for it. */
+    synchronized Reply data(byte[] message) throws MessagingException, IOException {
+      int before = replies.size();
+      try {
+        var stream = data();
+        stream.write(message);
+        boolean isEnded = message[message.length - 1] == '\n';
+        if (!isEnded) stream.write("\r\n".getBytes(UTF_8));
+      } catch (MessagingException e) {
+        if (replies.size() > before) return replies.get(before); // a no to DATA itself
+        throw e;
+      }
+      return say(".");
+    }
+
+    private Reply say(String command) throws MessagingException {
+      simpleCommand(command);
+      return replies.get(replies.size() - 1);
+    }
+
+    /** A reply that is none ends the conversation. */
+    @Override
+    protected int readServerResponse() throws MessagingException {
+      int code = super.readServerResponse();
+      var words = oneLine(getLastServerResponse());
+      if (code < 200 || code > 599) {
+        throw new MessagingException(words.equals("[EOF]") ? "the server closed the connection"
+            : "answers what is no SMTP: " + words);
+      }
+      replies.add(new Reply(code, words));
+      return code;
+    }
+
+    /** Whatever happens to QUIT, what was accepted stays so. */
+    void end() {
+      try {
+        close();
+      } catch (MessagingException e) {
+        replies.clear(); // nothing more is asked of this session
+      }
+    }
+  }
+
+  /** The notice as a chat service, or a program, takes it. */
+  static final class Chat {
+    private static final int LONGEST = 1900; // characters; Discord takes 2,000
+
+    private Chat() { }
+
+    /** By the host of the address where auth.ini does not say. */
+    static Format format(Config config) {
+      if (config.webhookFormat != Format.AUTO) return config.webhookFormat;
+      var host = lower(config.webhookUrl.getHost());
+      if (host.equals("chat.googleapis.com")) return Format.GOOGLECHAT;
+      if (host.matches("(.*\\.)?(discord|discordapp)\\.com")) return Format.DISCORD;
+      if (host.matches(".*\\.(office\\.com|logic\\.azure\\.com|powerplatform\\.com)")) {
+        return Format.TEAMS;
+      }
+      if (host.matches(".*\\.(zapier\\.com|n8n\\.cloud|make\\.com)")) return Format.JSON;
+      return Format.SLACK;
+    }
+
+    static String payload(Notice notice, Format format) {
+      return switch (format) {
+        case DISCORD -> discord(notice).toString();
+        case TEAMS -> teams(notice).toString();
+        case JSON -> facts(notice).toString();
+        case AUTO, SLACK, GOOGLECHAT ->
+            JSON.createObjectNode().put("text", text(notice, format)).toString();
+      };
+    }
+
+    private static ObjectNode discord(Notice notice) {
+      var json = JSON.createObjectNode().put("content", text(notice, Format.DISCORD));
+      json.putObject("allowed_mentions").putArray("parse"); // nobody
+      return json;
+    }
+
+    private static ObjectNode teams(Notice notice) {
+      var json = JSON.createObjectNode().put("type", "message");
+      var attachment = json.putArray("attachments").addObject()
+          .put("contentType", "application/vnd.microsoft.card.adaptive");
+      var card = attachment.putObject("content")
+          .put("$schema", "http://adaptivecards.io/schemas/adaptive-card.json")
+          .put("type", "AdaptiveCard")
+          .put("version", "1.4");
+      var body = card.putArray("body");
+      for (var line : notice.words.chat()) {
+        var block = body.addObject().put("type", "TextBlock").put("wrap", true)
+            .put("text", harmless(line, Format.TEAMS));
+        if (body.size() == 1) block.put("weight", "Bolder").put("size", "Medium");
+      }
+      for (var row : notice.words.rows()) {
+        body.addObject().put("type", "TextBlock").put("fontType", "Monospace")
+            .put("spacing", "None").put("text", harmless(row, Format.TEAMS));
+      }
+      card.putArray("actions").addObject().put("type", "Action.OpenUrl")
+          .put("title", "Open in Zendesk").put("url", notice.facts.link());
+      return json;
+    }
+
+    /** Everything, for programs. */
+    private static ObjectNode facts(Notice notice) {
+      var json = JSON.createObjectNode();
+      json.put("account", notice.topic.account());
+      json.put("hour", notice.hour().from().toString());
+      json.put("kind", notice.topic.kind().word());
+      json.put("episode", Hour.parse(notice.topic.start()).from().toString());
+      json.put("subject", notice.topic.subject());
+      json.setAll((ObjectNode) JSON.valueToTree(notice.facts));
+      json.put("text", notice.words.text());
+      return json;
+    }
+
+    private static String text(Notice notice, Format format) {
+      var lines = new ArrayList<String>();
+      for (var line : notice.words.chat()) lines.add(harmless(line, format));
+      if (!notice.words.rows().isEmpty()) {
+        lines.add("```");
+        for (var row : notice.words.rows()) lines.add(harmless(row, format));
+        lines.add("```");
+      }
+      var link = "\n" + notice.facts.link();
+      return cut(String.join("\n", lines), LONGEST - link.length()) + link;
+    }
+
+    /**
+     * So that nobody's tag mentions people, makes a link or sets type: "@all", "<!channel>" and
+     * "[text](address)" are all in use somewhere.
+     */
+    private static String harmless(String line, Format format) {
+      var text = clean(line).replace("@", "@\u200b").replace("`", "'").replace("[", "(")
+          .replace("]", ")").replace("://", ":\u200b//");
+      if (format == Format.SLACK) {
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+      }
+      text = text.replace("<", "\u2039").replace(">", "\u203a"); // no service has an escape
+      return format == Format.DISCORD || format == Format.TEAMS
+          ? text.replaceAll("(?=[*_~|#])", "\u200b") : text;
+    }
+  }
+
+  /** Posts notices, one try of ten seconds each. */
+  static final class Webhook {
+    private static final Duration LIMIT = Duration.ofSeconds(10);
+
+    private final Config config;
+    private final World world;
+    private final Http http;
+
+    Webhook(Config config, World world) {
+      this.config = config;
+      this.world = world;
+      this.http = new Http(world, Pace.free());
+    }
+
+    /**
+     * @throws Refused     for an answer that will not be better
+     * @throws IOException for everything that may be better later
+     */
+    void post(Notice notice) throws IOException {
+      var format = Chat.format(config);
+      var request = HttpRequest.newBuilder(url(notice, format))
+          .header("Content-Type", "application/json; charset=utf-8")
+          .POST(HttpRequest.BodyPublishers.ofString(Chat.payload(notice, format)))
+          .build();
+      var limit = world.timeout.compareTo(LIMIT) < 0 ? world.timeout : LIMIT;
+      http.sendOnce(request, Void.class, limit);
+    }
+
+    /** Google Chat holds an episode together by a key in the address. */
+    private URI url(Notice notice, Format format) {
+      if (format != Format.GOOGLECHAT) return config.webhookUrl;
+      var url = config.webhookUrl.toString();
+      return URI.create(url + (url.contains("?") ? "&" : "?") + "threadKey=spike-"
+          + notice.topic.start() + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
+    }
+
+    String reason(IOException e) {
+      return http.reason(e);
+    }
+  }
+
+  /** The watcher's watcher: a ping after each run, never a reason for the run to fail. */
+  static final class Heartbeat {
+    private static final Duration LIMIT = Duration.ofSeconds(5);
+
+    private Heartbeat() { }
+
+    /** @return whether the watcher took it */
+    static boolean send(URI url, int code, World world) {
+      var http = new Http(world, Pace.free());
+      var limit = world.timeout.compareTo(LIMIT) < 0 ? world.timeout : LIMIT;
+      try {
+        http.sendOnce(request(url, code, world.lastLines()), Void.class, limit);
+        return true;
+      } catch (Refused e) {
+        world.warn("[monitor] PingUrl: " + url.getHost() + " " + e.getMessage());
+      } catch (IOException e) {
+        world.warn("[monitor] PingUrl: " + url.getHost() + ": " + http.reason(e));
+      }
+      return false;
+    }
+
+    private static HttpRequest request(URI url, int code, String lines) {
+      var address = address(url, code, lines);
+      var request = HttpRequest.newBuilder(address);
+      boolean isOwnEnding = address.getRawPath().equals(url.getRawPath());
+      if (code == 0 || isOwnEnding) return request.GET().build();
+      return request.header("Content-Type", "text/plain; charset=utf-8")
+          .POST(HttpRequest.BodyPublishers.ofString(lines)).build();
+    }
+
+    /** A failing run must never ask an address that counts as good. */
+    static URI address(URI url, int code, String lines) {
+      if (code == 0) return url;
+      var query = Objects.requireNonNullElse(url.getRawQuery(), "");
+      if (hasPair(query, "status=up")) { // Uptime Kuma
+        var others = query.replaceAll("(^|&)(status|msg)=[^&]*", "").replaceFirst("^&", "");
+        var message = encode(cut("exit code " + code + ": " + lastLine(lines), 200));
+        return with(url, url.getRawPath(), "status=down&msg=" + message
+            + (others.isEmpty() ? "" : "&" + others));
+      }
+      if (hasPair(query, "state=complete")) { // Cronitor
+        return with(url, url.getRawPath(), query.replace("state=complete", "state=fail"));
+      }
+      var path = Objects.requireNonNullElse(url.getRawPath(), "").replaceFirst("/+$", "");
+      return with(url, path + "/fail", query); // Healthchecks and its like
+    }
+
+    private static boolean hasPair(String query, String pair) {
+      return List.of(query.split("&")).contains(pair);
+    }
+
+    private static String lastLine(String lines) {
+      var all = lines.lines().toList();
+      return all.isEmpty() ? "" : all.get(all.size() - 1);
+    }
+
+    private static URI with(URI url, String path, String query) {
+      return URI.create(url.getScheme() + "://" + url.getRawAuthority() + path
+          + (query.isEmpty() ? "" : "?" + query));
+    }
+  }
+
+  // ==== Notice: what is told, and in which words ================================================
+
+  /** In the order of their names' rank: a spike told after an all-clear of its hour is newer. */
+  enum Kind {
+    @JsonProperty("clear") CLEAR,
+    @JsonProperty("spike") SPIKE,
+    @JsonProperty("sample") SAMPLE;
+
+    String word() {
+      return lower(name());
+    }
+  }
+
+  /**
+   * Which hour a notice is about, and the episode that it belongs to.
+   *
+   * @param hour  and {@code start} such as 2026-11-24T13; the first hour of the episode starts it
+   * @param subject the same for all mails of an episode, since Gmail threads by subject
+   */
+  record Topic(String account, String query, String hour, Kind kind, String start,
+      String subject) { }
+
+  /**
+   * The figures, for programs.
+   *
+   * @param usual   tickets, or null in a sample of nothing
+   * @param percent over the usual; null where none are usual
+   * @param cause   the tag that stands out, or null
+   */
+  record Facts(long count, Double usual, Double percent, String cause, List<TagCount> tags,
+      String link) { }
+
+  /** The words. {@code chat} holds a headline, then a line each; {@code rows} the first tags. */
+  record Words(String text, String html, List<String> chat, List<String> rows) { }
+
+  /**
+   * One notice, as it lies in the outbox: without receivers, which the config of the moment of
+   * sending names. What each answered is noted in it.
+   *
+   * @param accepted the time by receiver: a mail address, or "webhook"
+   * @param refused  the refusal by receiver
+   */
+  record Notice(Topic topic, Facts facts, Words words, Map<String, String> accepted,
+      Map<String, String> refused) {
+    Notice {
+      accepted = accepted == null ? new TreeMap<>() : new TreeMap<>(accepted);
+      refused = refused == null ? new TreeMap<>() : new TreeMap<>(refused);
+    }
+
+    Hour hour() {
+      return Hour.parse(topic.hour);
+    }
+
+    boolean isFirst() {
+      return topic.hour.equals(topic.start) && topic.kind != Kind.CLEAR;
+    }
+
+    String fileName() {
+      return fileName(topic.hour, topic.kind);
+    }
+
+    /** Of the notice that opened the episode. */
+    String nameOfFirst() {
+      return fileName(topic.start, Kind.SPIKE);
+    }
+
+    static String fileName(String hour, Kind kind) {
+      return hour + "." + kind.word() + ".json";
+    }
+  }
+
+  /** How many tickets came since the hour's end. */
+  record SoFar(Instant until, long count) { }
+
+  /** Writes notices. To reword one, edit its method: words and values stand together. */
+  static final class NoticeWriter {
+    private static final int EXAMPLES = 5;
+    private static final int MORE_RISEN = 3; // tags that are not among the most frequent
+    private static final int TAG_WIDTH = 44; // columns of the plain text
+    private static final int CHAT_TAGS = 5;
+
+    private final Config config;
+    private final Judge judge;
+    private final World world;
+
+    NoticeWriter(Config config, Judge judge, World world) {
+      this.config = config;
+      this.judge = judge;
+      this.world = world;
+    }
+
+    /**
+     * The notice about a spike, from top to bottom.
+     *
+     * @param opening the notice that opened the episode, or null when this one does
+     * @param soFar   null when it is not known
+     */
+    Notice spike(Spike spike, Topic opening, SpikeTickets tickets, SoFar soFar) {
+      return spike(Kind.SPIKE, spike, opening, tickets, soFar);
+    }
+
+    /** A notice about a spike that is made up, by the same code. */
+    Notice sample(Spike spike, SpikeTickets tickets, SoFar soFar) {
+      return spike(Kind.SAMPLE, spike, null, tickets, soFar);
+    }
+
+    private Notice spike(Kind kind, Spike spike, Topic opening, SpikeTickets tickets,
+        SoFar soFar) {
+      var cause = tickets.cause();
+      var headline = count(spike.count(), "ticket") + " at " + account() + " from "
+          + span(spike.hour()) + ", " + day(spike.hour()) + ".";
+      var usual = usual(spike);
+      var causeLine = causeLine(spike, tickets, cause);
+      var link = agentSearch(spike.hour(), "");
+      var mail = new MailBody();
+
+      mail.title(headline);
+      if (kind == Kind.SAMPLE) {
+        mail.line("This is a sample: there is no spike, and all figures here are made up.");
+      }
+      mail.line(usual);
+      if (opening != null) {
+        mail.line("It goes on: this is hour " + (spike.hour().since(Hour.parse(opening.start)) + 1)
+            + " since " + dayAndTime(Hour.parse(opening.start)) + ".");
+      }
+      if (isLate(spike.hour())) {
+        mail.line("This notice comes late, at " + dayAndTime(world.clock.instant()) + ": the hour "
+            + "could not be read, or was counted too low, or the mail could not be made before.");
+      }
+
+      boolean isFlood = isFlood(tickets);
+      if (isFlood) mail.line(senders(tickets));
+      mail.line(causeLine);
+      if (!isFlood && !tickets.requesters().isEmpty()) mail.line(senders(tickets));
+      if (soFar != null) mail.line(soFar(spike.hour(), soFar));
+      mail.link("All " + spike.count() + " in Zendesk: ", link);
+
+      tagTable(mail, spike.hour(), tickets, cause);
+      examples(mail, tickets, cause);
+      last24Hours(mail, spike.hour());
+
+      why(mail, spike);
+      mail.line("Counted: " + population() + ". explain " + spike.hour().name()
+          + " tells more.");
+      mail.line(nextMail());
+      footer(mail);
+
+      var ranked = tickets.ranked();
+      var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
+      var facts = new Facts(spike.count(), spike.usual().mean, spike.usual().percent(spike.count()),
+          cause == null ? null : cause.tag(), top, link);
+      var chat = new ArrayList<>(List.of(headline, usual, causeLine));
+      if (soFar != null) chat.add(soFar(spike.hour(), soFar));
+      if (kind == Kind.SAMPLE) chat.add(1, "This is a sample: all figures are made up.");
+      return notice(kind, spike, opening, facts, mail, chat);
+    }
+
+    /** The subject of a first notice is that of the whole episode. */
+    private Notice notice(Kind kind, Spike spike, Topic opening, Facts facts, MailBody mail,
+        List<String> chat) {
+      var hour = spike.hour().name();
+      var start = opening == null ? hour : opening.start;
+      var subject = opening == null ? subject(spike, facts.cause) : opening.subject;
+      if (kind == Kind.SAMPLE) subject = "SAMPLE, no spike: " + subject;
+      var topic = new Topic(config.zendeskHost, config.query, hour, kind, start, subject);
+      return new Notice(topic, facts, mail.words(subject, chat, chatRows(facts.tags)), null, null);
+    }
+
+    private String subject(Spike spike, String cause) {
+      return config.subject + " " + account() + ", " + dayAndTime(spike.hour()) + ": "
+          + count(spike.count(), "ticket") + " instead of " + number(spike.usual().mean)
+          + (cause == null ? "" : ", " + cut(cause, 40));
+    }
+
+    /** The notice about the end of a spike, from top to bottom. */
+    Notice clear(Calm calm, Notice opening) {
+      var start = Hour.parse(opening.topic.start);
+      var over = calm.hour();
+      var peak = over;
+      long highest = -1;
+      double excess = 0;
+      for (var hour = start; hour.isBefore(over); hour = hour.plus(1)) {
+        if (!judge.counts.knows(hour)) continue;
+        long count = judge.counts.at(hour);
+        if (count > highest) {
+          highest = count;
+          peak = hour;
+        }
+        var usual = judge.usuals.usual(hour);
+        if (usual != null) excess += Math.max(0, count - usual.mean);
+      }
+      var headline = "Over at " + time(over.from()) + " UTC after "
+          + count(over.since(start), "hour") + ".";
+      var now = count(calm.count(), "ticket") + " at " + account() + " from " + span(over) + ", "
+          + day(over) + "; usual: " + number(calm.usual().mean) + ".";
+      var summary = "It began at " + dayAndTime(start) + ". "
+          + (highest < 0 ? "" : "Its peak were " + count(highest, "ticket") + " from "
+              + span(peak) + "; in all " + whole(excess) + " more than usual came.");
+      var mail = new MailBody();
+
+      mail.title(headline);
+      mail.line(now);
+      mail.line(summary);
+      var chat = new ArrayList<>(List.of(headline, now, summary));
+      if (opening.facts.cause != null) {
+        var most = "Most of them carried " + opening.facts.cause + ".";
+        mail.line(most);
+        chat.add(most);
+      }
+      last24Hours(mail, over);
+      footer(mail);
+
+      var subject = opening.topic.subject;
+      var topic = new Topic(config.zendeskHost, config.query, over.name(), Kind.CLEAR,
+          opening.topic.start, subject);
+      var facts = new Facts(calm.count(), calm.usual().mean, calm.usual().percent(calm.count()),
+          opening.facts.cause, List.of(), agentSearch(over, ""));
+      return new Notice(topic, facts, mail.words(subject, chat, List.of()), null, null);
+    }
+
+    private String usual(Spike spike) {
+      double mean = spike.usual().mean;
+      long least = Long.MAX_VALUE;
+      long most = 0;
+      var samples = judge.usuals.samples(spike.hour()).known();
+      for (var sample : samples) {
+        least = Math.min(least, sample.count());
+        most = Math.max(most, sample.count());
+      }
+      var times = mean == 0 ? ""
+          : ", so " + decimal(spike.count() / mean) + " times as many (" + whole(spike.usual()
+              .percent(spike.count())) + " % more)";
+      return "Usual at this hour: " + number(mean) + times + ". The last " + samples.size()
+          + " held " + (least == most ? number(most) + " each" : least + " to " + most) + ".";
+    }
+
+    /** What it is about, as far as the tags tell. */
+    private String causeLine(Spike spike, SpikeTickets tickets, TagCount cause) {
+      if (tickets.size() == 0) return "Its tickets could not be read: " + tickets.missing() + ".";
+      if (tickets.weeks() == 0) {
+        return "What its tags usually are is not known (" + tickets.noUsual() + ").";
+      }
+      if (tickets.ranked().isEmpty()) return "None of its tickets carries a tag that is shown.";
+      if (cause == null) return "No tag stands out: their shares are as usual.";
+      var read = tickets.missing().isEmpty() ? "" : " that were read";
+      return cause.count() + " of the " + tickets.size() + read + " carry " + cause.tag()
+          + (cause.isNew() ? ", which this hour usually has on none."
+              : "; usual at this hour: " + number(cause.usual()) + ".");
+    }
+
+    private boolean isFlood(SpikeTickets tickets) {
+      int most = mostOfOne(tickets);
+      return most >= 5 && most * 2 >= tickets.size();
+    }
+
+    private static int mostOfOne(SpikeTickets tickets) {
+      return tickets.requesters().values().stream().mapToInt(n -> n).max().orElse(0);
+    }
+
+    /** Who wrote: one sender's flood is another thing than a hundred people in trouble. */
+    private String senders(SpikeTickets tickets) {
+      var requesters = tickets.requesters();
+      int most = mostOfOne(tickets);
+      if (isFlood(tickets)) {
+        long id = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue()).getKey();
+        return "One requester wrote " + most + " of the " + tickets.size()
+            + ": https://" + config.zendeskHost + "/agent/users/" + id;
+      }
+      var wrote = requesters.size() == 1 ? "One person wrote" : requesters.size()
+          + " people wrote";
+      if (most == 1) return wrote + "; no one more than once.";
+      return wrote + "; no one more than " + most + " times.";
+    }
+
+    private String soFar(Hour hour, SoFar soFar) {
+      var next = hour.plus(1);
+      var usual = judge.usuals.usual(next);
+      double part = Duration.between(next.from(), soFar.until).toSeconds() / 3600.0;
+      var beside = usual == null || part > 1 ? ""
+          : " (usual for these minutes: " + number(usual.mean * part) + ")";
+      return "Since " + time(next.from()) + ", up to " + time(soFar.until) + " UTC: "
+          + count(soFar.count, "ticket") + beside + ".";
+    }
+
+    private void tagTable(MailBody mail, Hour hour, SpikeTickets tickets, TagCount cause) {
+      var ranked = tickets.ranked();
+      var shown = new ArrayList<>(ranked.subList(0, Math.min(config.numTags, ranked.size())));
+      int more = 0;
+      for (var tag : ranked) {
+        if (!tag.risen() || shown.contains(tag) || more == MORE_RISEN) continue;
+        shown.add(tag);
+        more++;
+      }
+      var untagged = tickets.untagged();
+      boolean hasUntagged = untagged.count() > 0
+          || untagged.usual() != null && untagged.usual() > 0;
+
+      var rows = new ArrayList<List<Cell>>();
+      for (var tag : shown) {
+        var words = " tags:\"" + tag.tag().replace("\"", "") + "\"";
+        rows.add(tagRow(tag, Cell.link(cut(tag.tag(), TAG_WIDTH), cut(tag.tag(), 100),
+            agentSearch(hour, words))));
+      }
+      if (hasUntagged && tickets.size() > 0) rows.add(tagRow(untagged, Cell.of(untagged.tag())));
+      if (rows.isEmpty()) return;
+      mail.table(List.of(Cell.of("Tags"), Cell.number("tickets", 7), Cell.number("usual", 6),
+          Cell.number("of all", 6), Cell.of("")), rows);
+      if (!tickets.missing().isEmpty()) {
+        mail.line("Ranked from " + tickets.size() + " of its tickets (" + tickets.missing()
+            + ").");
+      }
+    }
+
+    private static List<Cell> tagRow(TagCount tag, Cell name) {
+      var mark = tag.isNew() && tag.count() > 0 ? "NEW" : tag.risen() ? "risen" : "";
+      return List.of(name,
+          Cell.number(String.valueOf(tag.count()), 7),
+          Cell.number(tag.usual() == null ? "?" : decimal(tag.usual()), 6),
+          Cell.number(whole(tag.percent()) + " %", 6),
+          Cell.of(mark));
+    }
+
+    private void examples(MailBody mail, SpikeTickets tickets, TagCount cause) {
+      var rows = new ArrayList<List<Cell>>();
+      for (var ticket : tickets.examples(cause, EXAMPLES)) {
+        var url = "https://" + config.zendeskHost + "/agent/tickets/" + ticket.id();
+        var id = "#" + ticket.id();
+        var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
+        int width = 80 - 2 - id.length() - 2 - 5 - 2;
+        rows.add(List.of(Cell.link(id, id, url), Cell.of(time(ticket.created())),
+            Cell.of(cut(subject, width), cut(subject, 100))));
+      }
+      if (rows.isEmpty()) return;
+      var title = cause == null ? "Some of the tickets"
+          : "Tickets with " + cut(cause.tag(), TAG_WIDTH);
+      mail.table(List.of(Cell.of(title), Cell.of(""), Cell.of("")), rows);
+    }
+
+    /** A row an hour: its count and a bar, the usual marked in it. */
+    private void last24Hours(MailBody mail, Hour last) {
+      var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
+      double highest = 1;
+      for (var hour : hours) {
+        highest = Math.max(highest, Math.max(known(hour), usualMean(hour)));
+      }
+      var rows = new ArrayList<List<Cell>>();
+      for (var hour : hours) {
+        boolean isKnown = judge.counts.knows(hour);
+        var usual = judge.usuals.usual(hour);
+        rows.add(List.of(
+            Cell.noWrap(day(hour) + " " + time(hour.from())),
+            Cell.number(isKnown ? String.valueOf(judge.counts.at(hour)) : "?", 7),
+            Cell.number(usual == null ? "?" : whole(usual.mean), 6),
+            Cell.bar(known(hour) / highest, usualMean(hour) / highest)));
+      }
+      mail.table(List.of(Cell.of("The last 24 hours"), Cell.number("tickets", 7),
+          Cell.number("usual", 6), Cell.of("")), rows);
+    }
+
+    private double known(Hour hour) {
+      return judge.counts.knows(hour) ? judge.counts.at(hour) : 0;
+    }
+
+    private double usualMean(Hour hour) {
+      var usual = judge.usuals.usual(hour);
+      return usual == null ? 0 : usual.mean;
+    }
+
+    private void why(MailBody mail, Spike spike) {
+      var rows = new ArrayList<List<Cell>>();
+      for (var bar : spike.bars().all()) {
+        boolean decides = bar == spike.bars().decides();
+        rows.add(List.of(Cell.of(bar.words()), Cell.number(decimal(bar.tickets()), 7),
+            Cell.of(decides ? "decides" : "")));
+      }
+      mail.table(List.of(
+          Cell.of("Why this notice: rule " + lower(judge.rule.name.name()) + ", a spike from "
+              + count(spike.bars().least(), "ticket") + " on"),
+          Cell.of(""), Cell.of("")), rows);
+    }
+
+    private String population() {
+      return config.query.isEmpty() ? "all tickets of " + config.zendeskHost
+          : "the tickets of " + config.zendeskHost + " that match " + config.query;
+    }
+
+    private String nextMail() {
+      var end = config.allClear ? ", and one when it is over." : "; none when it is over.";
+      return switch (config.repeat) {
+        case EVERY -> "The next mail comes with the next hour like this" + end;
+        case GROWTH -> "The next mail comes when it grows by half" + end;
+        case FIRST -> config.allClear ? "The next mail comes when it is over."
+            : "This is the only mail about it.";
+      };
+    }
+
+    private void footer(MailBody mail) {
+      mail.line(NAME + " " + VERSION + " on " + world.host + ", " + config.shown());
+    }
+
+    private boolean isLate(Hour hour) {
+      return !world.clock.instant().isBefore(hour.plus(2).to());
+    }
+
+    /** The first tags, for a code fence of a chat. */
+    private static List<String> chatRows(List<TagCount> tags) {
+      var rows = new ArrayList<String>();
+      for (var tag : tags.subList(0, Math.min(CHAT_TAGS, tags.size()))) {
+        var usual = tag.usual() == null ? "?" : decimal(tag.usual());
+        rows.add("%-30s %6d, usual %s".formatted(cut(tag.tag(), 30), tag.count(), usual));
+      }
+      return rows;
+    }
+
+    private String account() {
+      return config.zendeskHost.replace(".zendesk.com", "");
+    }
+
+    /** Zendesk's own search for the tickets of the hour, in the agents' pages. */
+    private String agentSearch(Hour hour, String more) {
+      var query = "created>=%s created<%s%s %s"
+          .formatted(hour.from(), hour.to(), more, config.query).strip();
+      return "https://" + config.zendeskHost + "/agent/search/1?type=ticket&q=" + encode(query);
+    }
+
+    /** Such as "14:00 to 15:00 UTC (15:00 to 16:00 Europe/Berlin)". */
+    private String span(Hour hour) {
+      var utc = time(hour.from()) + " to " + time(hour.to()) + " UTC";
+      var zone = config.zone;
+      if (zone.getRules().getOffset(hour.from()).equals(ZoneOffset.UTC)) return utc;
+      boolean sameDay = hour.date(zone).equals(hour.date(ZoneOffset.UTC));
+      var local = at(hour.from(), zone, sameDay ? "HH:mm" : "EEE HH:mm") + " to "
+          + at(hour.to(), zone, "HH:mm");
+      return utc + " (" + local + " " + zone.getId() + ")";
+    }
+  }
+
+  static String at(Instant time, ZoneId zone, String pattern) {
+    return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time.atZone(zone));
+  }
+
+  /** Such as "14:12", in UTC. */
+  static String time(Instant time) {
+    return at(time, ZoneOffset.UTC, "HH:mm");
+  }
+
+  /** Such as "Wed 25 Nov", in UTC. */
+  static String day(Hour hour) {
+    return at(hour.from(), ZoneOffset.UTC, "EEE d MMM");
+  }
+
+  /** Such as "Wed 25 Nov 14:00 UTC". */
+  static String dayAndTime(Hour hour) {
+    return dayAndTime(hour.from());
+  }
+
+  static String dayAndTime(Instant time) {
+    return at(time, ZoneOffset.UTC, "EEE d MMM HH:mm") + " UTC";
+  }
+
+  /**
+   * Writes a mail twice: as plain text of 80 columns, and as HTML of tables and inline styles,
+   * which is what Outlook and Gmail show.
+   */
+  static final class MailBody {
+    private static final int COLUMNS = 80;
+    private static final int LONGEST_TABLE_END = 50_000; // characters; Gmail clips at 102 kB
+    private static final String FONT = "font-family:Arial,Helvetica,sans-serif;";
+
+    private final List<String> text = new ArrayList<>();
+    private final StringBuilder html = new StringBuilder();
+
+    void title(String words) {
+      text.add(wrapped(words));
+      html.append("<h1 style=\"margin:0 0 12px;font-size:19px;line-height:26px\">")
+          .append(linked(words)).append("</h1>\n");
+    }
+
+    void line(String words) {
+      text.add(wrapped(words));
+      html.append(paragraph(linked(words)));
+    }
+
+    void link(String words, String url) {
+      text.add((words.length() + url.length() > COLUMNS ? words.strip() + "\n" : words) + url);
+      html.append(paragraph(anchor(url, escape(words.replaceFirst(": $", "")))));
+    }
+
+    private static String paragraph(String html) {
+      return "<p style=\"margin:0 0 12px;word-break:break-word;overflow-wrap:anywhere\">" + html
+          + "</p>\n";
+    }
+
+    /** @param head the title, then what stands over each further column */
+    void table(List<Cell> head, List<List<Cell>> rows) {
+      var lines = new ArrayList<String>();
+      int width = head.get(0).text.length() - 2;
+      for (var row : rows) width = Math.max(width, row.get(0).text.length());
+      lines.add(textRow(head, width + 2));
+      for (var row : rows) lines.add("  " + textRow(row, width));
+      text.add(String.join("\n", lines));
+
+      html.append("<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"width:100%;"
+          + "border-collapse:collapse;margin:0 0 16px\">\n<tr>");
+      for (var cell : head) html.append(cell.element("th"));
+      html.append("</tr>\n");
+      int left = 0;
+      for (var row : rows) {
+        if (html.length() > LONGEST_TABLE_END && rows.size() > 24) {
+          left++;
+          continue;
+        }
+        html.append("<tr>");
+        for (var cell : row) html.append(cell.element("td"));
+        html.append("</tr>\n");
+      }
+      html.append("</table>\n");
+      if (left > 0) html.append(paragraph(left + " more are in the plain text of this mail."));
+    }
+
+    private static String textRow(List<Cell> cells, int width) {
+      var line = new StringBuilder(cells.get(0).text);
+      while (line.length() < width) line.append(' ');
+      for (var cell : cells.subList(1, cells.size())) line.append("  ").append(cell.text);
+      return line.toString().stripTrailing();
+    }
+
+    /** Broken at blanks where there are any; an address stays whole, so that it can be opened. */
+    private static String wrapped(String words) {
+      var lines = new StringBuilder();
+      int column = 0;
+      for (var word : clean(words).strip().split(" +")) {
+        for (var piece : pieces(word)) {
+          if (column > 0 && column + 1 + piece.length() > COLUMNS) {
+            lines.append('\n');
+            column = 0;
+          } else if (column > 0) {
+            lines.append(' ');
+            column++;
+          }
+          lines.append(piece);
+          column += piece.length();
+        }
+      }
+      return lines.toString();
+    }
+
+    private static List<String> pieces(String word) {
+      if (word.length() <= COLUMNS || word.startsWith("https://")) return List.of(word);
+      var pieces = new ArrayList<String>();
+      var seen = Pattern.compile("\\X{1,70}").matcher(word);
+      while (seen.find()) pieces.add(seen.group());
+      return pieces;
+    }
+
+    /** Escaped, an address in it made a link. */
+    private static String linked(String words) {
+      int start = words.indexOf("https://");
+      if (start < 0) return escape(words);
+      var url = words.substring(start);
+      return escape(words.substring(0, start)) + anchor(url, escape(url));
+    }
+
+    static String anchor(String url, String html) {
+      return "<a href=\"" + escape(url) + "\">" + html + "</a>";
+    }
+
+    Words words(String title, List<String> chat, List<String> rows) {
+      return new Words(String.join("\n\n", text) + "\n", page(title), List.copyOf(chat), rows);
+    }
+
+    private String page(String title) {
+      return """
+          <!DOCTYPE html>
+          <html lang="en"><head><meta charset="utf-8">
+          <meta name="viewport" content="width=device-width">
+          <meta name="color-scheme" content="light dark">
+          <meta name="supported-color-schemes" content="light dark"><title>%s</title></head>
+          <body style="margin:0;padding:16px">
+          <table role="presentation" width="600" align="center" cellpadding="0" cellspacing="0" \
+          style="width:100%%;max-width:600px;table-layout:fixed"><tr>
+          <td style="%sfont-size:15px;line-height:22px;padding:0">
+          %s</td></tr></table></body></html>
+          """.formatted(escape(title), FONT, html);
+    }
+  }
+
+  /** A cell of a table, as plain text and as HTML; {@code style} is that of its {@code td}. */
+  record Cell(String text, String html, String style) {
+    private static final int BAR = 24; // characters
+    private static final String BREAKS = "word-break:break-word;overflow-wrap:anywhere";
+    private static final String NARROW = "white-space:nowrap;width:1%";
+
+    static Cell of(String words) {
+      return of(words, words);
+    }
+
+    /** @param longer for HTML, where there is more room */
+    static Cell of(String words, String longer) {
+      boolean isShort = longer.length() <= 7;
+      return new Cell(clean(words), escape(longer), isShort ? NARROW : BREAKS);
+    }
+
+    static Cell number(String digits, int width) {
+      var text = " ".repeat(Math.max(0, width - digits.length())) + digits;
+      return new Cell(text, escape(digits), "text-align:right;" + NARROW);
+    }
+
+    static Cell noWrap(String words) {
+      return new Cell(words, escape(words), NARROW);
+    }
+
+    static Cell link(String words, String longer, String url) {
+      var style = longer.length() <= 22 ? "white-space:nowrap" : BREAKS;
+      return new Cell(clean(words), MailBody.anchor(url, escape(longer)), style);
+    }
+
+    /** Up to the usual in blue, beyond in red; a stroke marks the usual. Both within [0, 1]. */
+    static Cell bar(double count, double usual) {
+      int mark = (int) Math.round(usual * BAR);
+      var text = new StringBuilder("#".repeat((int) Math.round(count * BAR)));
+      while (text.length() <= mark) text.append(' ');
+      text.setCharAt(mark, '|');
+      var html = "<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" "
+          + "style=\"width:100%;border-collapse:collapse\"><tr>"
+          + piece(Math.min(count, usual), "background-color:#4477aa")
+          + piece(usual - count, "")
+          + piece(0.01, "background-color:#767676")
+          + piece(count - usual, "background-color:#cc3311")
+          + piece(1 - Math.max(count, usual), "")
+          + "</tr></table>";
+      return new Cell(text.toString(), html, "width:50%");
+    }
+
+    private static String piece(double part, String style) {
+      if (part < 0.005) return "";
+      return "<td width=\"%.0f%%\" style=\"font-size:1px;height:12px;%s\">&nbsp;</td>"
+          .formatted(Math.max(1, part * 100), style);
+    }
+
+    String element(String name) {
+      return "<%1$s align=\"left\" valign=\"top\" style=\"%2$sfont-size:14px;line-height:20px;"
+          .formatted(name, MailBody.FONT)
+          + "padding:3px 8px 3px 0;border-bottom:1px solid #888888;%s\">%s</%s>"
+          .formatted(style, html, name);
+    }
+  }
+
+  // ==== Tags: what are the tickets about ========================================================
+
+  /**
+   * A tag of a spike's tickets.
+   *
+   * @param count   the tickets that carry it
+   * @param usual   how many carry it in that hour as a rule, or null when that is not known
+   * @param percent of all tickets that were read
+   * @param risen   whether its share of the tickets is above its usual share beyond chance
+   */
+  record TagCount(String tag, long count, Double usual, double percent, boolean risen) {
+    double excess() {
+      return usual == null ? 0 : count - usual;
+    }
+
+    boolean isNew() {
+      return usual != null && usual == 0;
+    }
+  }
+
+  /** Counts tags ticket by ticket, without case, as spelled in the earliest ticket. */
+  static final class Tally {
+    private final Set<String> omitted;
+    private final Map<String, Tag> tags = new HashMap<>();
+    private long tickets;
+    private long untagged;
+
+    /** A tag, how often it came, and the ticket and place where it came first. */
+    private static final class Tag {
+      private String spelled;
+      private Ticket first;
+      private int place;
+      private long tickets;
+
+      private boolean isAfter(Ticket ticket) {
+        if (first == null) return true;
+        int order = ticket.created().compareTo(first.created());
+        return order < 0 || order == 0 && ticket.id() < first.id();
+      }
+    }
+
+    Tally(Collection<String> omitted) {
+      this.omitted = Set.copyOf(omitted);
+    }
+
+    void add(Ticket ticket) {
+      tickets++;
+      if (ticket.tags().isEmpty()) untagged++;
+      var counted = new HashSet<String>();
+      for (int i = 0; i < ticket.tags().size(); i++) {
+        var spelled = ticket.tags().get(i);
+        var key = lower(spelled);
+        if (omitted.contains(key) || !counted.add(key)) continue;
+        var tag = tags.computeIfAbsent(key, absent -> new Tag());
+        tag.tickets++;
+        if (!tag.isAfter(ticket)) continue;
+        tag.spelled = spelled;
+        tag.first = ticket;
+        tag.place = i;
+      }
+    }
+
+    long tickets() {
+      return tickets;
+    }
+
+    long untagged() {
+      return untagged;
+    }
+
+    private long of(String key) {
+      return tags.containsKey(key) ? tags.get(key).tickets : 0;
+    }
+
+    /** The keys, the most frequent first, equals in the order of first appearance. */
+    private List<String> ranked() {
+      Comparator<String> byCount = Comparator.comparingLong(key -> -of(key));
+      return tags.keySet().stream().sorted(byCount
+          .thenComparing(key -> tags.get(key).first.created())
+          .thenComparing(key -> tags.get(key).first.id())
+          .thenComparing(key -> tags.get(key).place)).toList();
+    }
+  }
+
+  /** The tickets of a spike, beside what the same hour held in the last weeks. */
+  static final class SpikeTickets {
+    private static final double CHANCE = 3; // deviations; many tags are looked at
+    private static final int FEWEST = 3; // tickets that may tell of a cause
+
+    private final List<Ticket> tickets = new ArrayList<>();
+    private final Set<Long> seen = new HashSet<>();
+    private final Tally tally;
+    private final List<Tally> weeks = new ArrayList<>();
+    private String missing = "";
+    private String noUsual = "";
+
+    SpikeTickets(Collection<String> omitted) {
+      this.tally = new Tally(omitted);
+    }
+
+    void add(Ticket ticket) {
+      if (!seen.add(ticket.id())) return;
+      tickets.add(ticket);
+      tally.add(ticket);
+    }
+
+    void addWeek(Tally week) {
+      weeks.add(week);
+    }
+
+    /** @param why not all tickets of the spike are here */
+    void setMissing(String why) {
+      missing = why;
+    }
+
+    /** @param why there are no usual counts */
+    void setNoUsual(String why) {
+      noUsual = why;
+    }
+
+    int size() {
+      return tickets.size();
+    }
+
+    /** Why not all tickets are here; empty when they are. */
+    String missing() {
+      return missing;
+    }
+
+    /** Why the usual counts are not known; empty when they are. */
+    String noUsual() {
+      return noUsual;
+    }
+
+    int weeks() {
+      return weeks.size();
+    }
+
+    /** Every tag, the most frequent first. */
+    List<TagCount> ranked() {
+      var ranked = new ArrayList<TagCount>();
+      for (var key : tally.ranked()) {
+        long count = tally.of(key);
+        long before = weeks.stream().mapToLong(week -> week.of(key)).sum();
+        ranked.add(counted(tally.tags.get(key).spelled, count, before));
+      }
+      return ranked;
+    }
+
+    TagCount untagged() {
+      long before = weeks.stream().mapToLong(Tally::untagged).sum();
+      return counted("(no tag)", tally.untagged, before);
+    }
+
+    private TagCount counted(String tag, long count, long before) {
+      Double usual = weeks.isEmpty() ? null : (double) before / weeks.size();
+      double percent = size() == 0 ? 0 : 100.0 * count / size();
+      return new TagCount(tag, count, usual, percent, hasRisen(count, before));
+    }
+
+    /** Compares two shares: deviations between them if both came from the same urn. */
+    private boolean hasRisen(long count, long before) {
+      double now = size();
+      double then = weeks.stream().mapToLong(Tally::tickets).sum();
+      if (weeks.isEmpty() || count < FEWEST) return false;
+      if (then == 0) return count * 2 >= now; // nothing is usual there, so the half tells
+      double share = (count + before) / (now + then);
+      double deviation = Math.sqrt(share * (1 - share) * (1 / now + 1 / then));
+      double difference = count / now - before / then;
+      return deviation == 0 ? false : difference >= CHANCE * deviation;
+    }
+
+    /** The risen tag with the largest excess, or null when none stands out. */
+    TagCount cause() {
+      TagCount cause = null;
+      for (var tag : ranked()) {
+        if (tag.risen && (cause == null || tag.excess() > cause.excess())) cause = tag;
+      }
+      return cause;
+    }
+
+    /** Tickets with that tag, or of all for null, spread over the hour, oldest first. */
+    List<Ticket> examples(TagCount tag, int most) {
+      var carriers = new ArrayList<Ticket>();
+      for (var ticket : tickets) {
+        boolean carries = tag == null
+            || ticket.tags().stream().anyMatch(each -> lower(each).equals(lower(tag.tag)));
+        if (carries) carriers.add(ticket);
+      }
+      carriers.sort(Comparator.comparing(Ticket::created).thenComparing(Ticket::id));
+      if (carriers.size() <= most) return carriers;
+      var spread = new ArrayList<Ticket>();
+      for (int i = 0; i < most; i++) {
+        spread.add(carriers.get((int) ((long) i * (carriers.size() - 1) / (most - 1))));
+      }
+      return spread;
+    }
+
+    /** Tickets by requester. */
+    Map<Long, Integer> requesters() {
+      var requesters = new HashMap<Long, Integer>();
+      for (var ticket : tickets) {
+        if (ticket.requester() != null) requesters.merge(ticket.requester(), 1, Integer::sum);
+      }
+      return requesters;
+    }
+  }
+
+  // ==== Zendesk: which tickets were created in the hour =========================================
+
+  /**
+   * A ticket as far as it is read here; {@code tags} as sent, none of them blank.
+   *
+   * @param id      and {@code created} are null in one that makes no sense
+   * @param subject null for none
+   * @param type    "ticket", or that of another record that was mixed in
+   */
+  record Ticket(Long id, Instant created, String subject, Long requester, List<String> tags,
+      String type) {
+
+    /** Whether it makes sense, and belongs to the span that was asked for. */
+    boolean isWithin(Instant from, Instant to) {
+      return id != null && created != null && !created.isBefore(from) && created.isBefore(to);
+    }
+  }
+
+  /** Reads a ticket field by field, so that one that makes no sense costs itself only. */
+  static final class TicketReader extends JsonDeserializer<Ticket> {
+    @Override
+    public Ticket deserialize(JsonParser parser, DeserializationContext context)
+        throws IOException {
+      Long id = null;
+      Instant created = null;
+      String subject = null;
+      Long requester = null;
+      List<String> tags = List.of();
+      var type = "ticket";
+      if (!parser.isExpectedStartObjectToken()) {
+        parser.skipChildren();
+        return new Ticket(id, created, subject, requester, tags, type);
+      }
+      while (parser.nextToken() != JsonToken.END_OBJECT) {
+        var field = parser.currentName();
+        parser.nextToken();
+        switch (field) {
+          case "id" -> id = number(parser);
+          case "created_at" -> created = instant(text(parser));
+          case "subject" -> subject = text(parser);
+          case "requester_id" -> requester = number(parser);
+          case "tags" -> tags = texts(parser);
+          case "result_type" -> type = Objects.requireNonNullElse(text(parser), "ticket");
+          default -> parser.skipChildren();
+        }
+      }
+      return new Ticket(id, created, subject, requester, tags, type);
+    }
+
+    private static String text(JsonParser parser) throws IOException {
+      if (parser.currentToken() == JsonToken.VALUE_STRING) return parser.getText();
+      parser.skipChildren();
+      return null;
+    }
+
+    private static Long number(JsonParser parser) throws IOException {
+      boolean isLong = parser.currentToken() == JsonToken.VALUE_NUMBER_INT
+          && parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
+      if (isLong) return parser.getLongValue();
+      parser.skipChildren();
+      return null;
+    }
+
+    private static Instant instant(String text) {
+      try {
+        return text == null ? null : OffsetDateTime.parse(text).toInstant();
+      } catch (DateTimeException e) {
+        return null;
+      }
+    }
+
+    private static List<String> texts(JsonParser parser) throws IOException {
+      if (!parser.isExpectedStartArrayToken()) {
+        parser.skipChildren();
+        return List.of();
+      }
+      var texts = new Bounded<String>();
+      while (parser.nextToken() != JsonToken.END_ARRAY) {
+        var text = text(parser);
+        if (text != null && !text.isBlank()) texts.add(text);
+      }
+      return texts;
+    }
+  }
+
+  /** An error beside or instead of a result; of a tree only that it is there. */
+  static final class ErrorReader extends JsonDeserializer<String> {
+    @Override
+    public String deserialize(JsonParser parser, DeserializationContext context)
+        throws IOException {
+      if (parser.currentToken() == JsonToken.VALUE_STRING) return parser.getText();
+      parser.skipChildren();
+      return "an error";
+    }
+  }
+
+  /** What search/count answers. */
+  record TicketCount(Long count, @JsonDeserialize(using = ErrorReader.class) String error,
+      @JsonDeserialize(using = ErrorReader.class) String description) {
+    TicketCount {
+      Http.expect(error == null, "answers the error " + error + ": " + description);
+      Http.expect(count != null && count >= 0, "no count in its answer");
+    }
+  }
+
+  /** A page of search, which has {@code next_page}, or of search/export, which has the rest. */
+  record TicketPage(
+      @JsonDeserialize(contentUsing = TicketReader.class) Bounded<Ticket> results,
+      String next_page, Links links, Meta meta,
+      @JsonDeserialize(using = ErrorReader.class) String error,
+      @JsonDeserialize(using = ErrorReader.class) String description) {
+    record Links(String next) { }
+
+    record Meta(boolean has_more) { }
+
+    TicketPage {
+      Http.expect(error == null, "answers the error " + error + ": " + description);
+      Http.expect(results != null, "no results in its answer");
+    }
+
+    /** Without {@code type:ticket} in the query, users and others are mixed in. */
+    List<Ticket> tickets() {
+      var tickets = new ArrayList<Ticket>();
+      for (var result : results) {
+        if (result != null && result.type.equals("ticket")) tickets.add(result);
+      }
+      return tickets;
+    }
+
+    /** The address of the next page, or null. */
+    String next() {
+      if (results.isEmpty()) return null;
+      if (links == null) return next_page;
+      return meta != null && meta.has_more ? links.next : null;
+    }
+  }
+
+  /** The search API: counts of, and tickets from, half-open spans of UTC time. */
+  static final class Zendesk {
+    static final int SEARCH_MOST = 1000; // search gives no more results, the rest is export's
+    static final int PAGE = 1000;        // of export
+    static final int SMALL_PAGE = 100;   // for when big pages are too slow for Zendesk
+    private static final LocalDate WARNED_FROM = LocalDate.of(2027, 1, 1);
+
+    private final Config config;
+    private final World world;
+    private final Http http;
+    private Token token;
+    private boolean tokenWorked;
+    private long tokenEnds; // on the ticker
+    private Instant serverTime;
+    private int requests;
+
+    Zendesk(Config config, World world) {
+      this.config = config;
+      this.world = world;
+      this.http = new Http(world, Pace.perMinute(config.requestsPerMinute));
+    }
+
+    /** Said in good time, since the notices end with the tokens. */
+    void warnOfApiToken() {
+      if (config.zendeskClient != null) return;
+      if (LocalDate.ofInstant(world.clock.instant(), ZoneOffset.UTC).isBefore(WARNED_FROM)) return;
+      world.warn("[zendesk] Credentials: Zendesk ends API tokens on 30 Apr 2027 (make an OAuth "
+          + "client and set ClientId and ClientSecret)");
+    }
+
+    int requests() {
+      return requests;
+    }
+
+    /** The clock of the latest answer, or null when none named its time. */
+    Instant serverTime() {
+      return serverTime;
+    }
+
+    /** Tickets created from {@code from} up to and without {@code to}; exact past 1,000 too. */
+    long count(Hour from, Hour to) {
+      return count(from.from(), to.from(), config.query);
+    }
+
+    long count(Instant from, Instant to, String query) {
+      return get("/api/v2/search/count.json?query=" + words("type:ticket", from, to, query),
+          TicketCount.class).count;
+    }
+
+    /** The tickets of the span page after page, oldest first; search gives 1,000 at the most. */
+    Iterator<List<Ticket>> search(Hour from, Hour to) {
+      return new Pages("/api/v2/search.json?per_page=100&sort_by=created_at&sort_order=asc&query="
+          + words("type:ticket", from.from(), to.from(), config.query));
+    }
+
+    /** The tickets of the span page after page, newest first. */
+    Iterator<List<Ticket>> export(Hour from, Hour to, int pageSize) {
+      return new Pages("/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D="
+          + pageSize + "&query=" + words("", from.from(), to.from(), config.query));
+    }
+
+    /** Page after page, each read when it is asked for. */
+    private final class Pages implements Iterator<List<Ticket>> {
+      private final Set<String> read = new HashSet<>();
+      private String next;
+
+      Pages(String first) {
+        next = first;
+      }
+
+      @Override
+      public boolean hasNext() {
+        return next != null;
+      }
+
+      @Override
+      public List<Ticket> next() {
+        if (!read.add(next)) {
+          throw Exit.ZENDESK.fault("%s: a next page that was read already", place());
+        }
+        var page = get(next, TicketPage.class);
+        next = page.next();
+        return page.tickets();
+      }
+    }
+
+    /** Blank-free operators and full UTC instants: anything else Zendesk takes for free text. */
+    private static String words(String type, Instant from, Instant to, String query) {
+      return encode("%s created>=%s created<%s %s".formatted(type, from, to, query).strip());
+    }
+
+    private <T> T get(String link, Class<T> type) {
+      var url = link.startsWith("/") ? URI.create(config.zendeskUrl + link) : onSameHost(link);
+      try {
+        return ask(url, type);
+      } catch (Refused e) {
+        if (e.status != 401 || !tokenWorked) throw fault(e);
+      }
+      token = null; // it ended before its time, so sign in once more
+      tokenWorked = false;
+      try {
+        return ask(url, type);
+      } catch (Refused e) {
+        throw fault(e);
+      }
+    }
+
+    private <T> T ask(URI url, Class<T> type) {
+      requests++;
+      var answer = http.send(() -> HttpRequest.newBuilder(url)
+          .header("Accept", "application/json")
+          .header("Accept-Encoding", "gzip")
+          .header("Authorization", authorization())
+          .build(), type, "[zendesk]");
+      var date = Http.date(answer.headers().firstValue("date").orElse(""));
+      if (date != null) serverTime = date;
+      tokenWorked = token != null;
+      return answer.value();
+    }
+
+    /** A link must not lead the credentials to another host. */
+    private URI onSameHost(String link) {
+      try {
+        var url = new URI(link);
+        var own = config.zendeskUrl;
+        boolean isSame = own.getScheme().equals(url.getScheme())
+            && own.getAuthority().equalsIgnoreCase(url.getAuthority());
+        if (isSame) return url;
+        throw Exit.ZENDESK.fault("%s: its next page is at another host, %s: refused, nothing was "
+            + "sent there", place(), url.getHost());
+      } catch (URISyntaxException e) {
+        throw Exit.ZENDESK.fault(e, "%s: its next page is no URL", place());
+      }
+    }
+
+    private String authorization() {
+      if (config.zendeskClient == null) {
+        var basic = Secrets.base64(config.credentials);
+        world.secrets.add(basic);
+        return "Basic " + basic;
+      }
+      if (token == null || world.ticker.nanos() > tokenEnds) {
+        requests++;
+        token = http.token(URI.create(config.zendeskUrl + "/oauth/tokens"), config.zendeskClient,
+            "read", Exit.ZENDESK, "[zendesk]");
+        tokenEnds = world.ticker.nanos() + token.life().toNanos();
+      }
+      return "Bearer " + token.access_token();
+    }
+
+    private String place() {
+      return "[zendesk] " + config.zendeskUrl.getHost();
+    }
+
+    private Fault fault(Refused e) {
+      var advice = switch (e.status) {
+        case 401 -> config.zendeskClient != null ? "check ClientId and ClientSecret"
+            : "check Credentials; unused API tokens are switched off, no new ones can be made "
+                + "since 27 Oct 2026 and all end on 30 Apr 2027: make an OAuth client";
+        case 403 -> "the client's user must be an admin or an agent with access to all tickets";
+        case 404 -> "check Domain";
+        case 400, 422 -> "check Query";
+        default -> e.status / 100 == 3 ? "not followed; set Domain to the account's own subdomain"
+            : "unexpected";
+      };
+      var exit = e.status == 401 || e.status == 403 ? Exit.REFUSED : Exit.ZENDESK;
+      return exit.fault(e, "%s %s (%s)", place(), e.getMessage(), advice);
+    }
+  }
+
+  // ==== Verdict: is this hour a spike ===========================================================
+
+  /** The settings that decide, see the table in README.md. */
+  static final class Rule {
+    final RuleName name;
+    final double threshold; // 0.5 is 50 % over the mean
+    final double deviations;
+    final double minExtra; // tickets over the mean
+    final int minTickets;
+    final int minSamples;
+    final int numHours;
+    final Set<LocalDate> ignoredDays;
+    final ZoneId zone;
+
+    Rule(Config config) {
+      this(config, config.ruleName, config.spikeThreshold, config.deviations);
+    }
+
+    private Rule(Config config, RuleName name, double threshold, double deviations) {
+      this.name = name;
+      this.threshold = threshold;
+      this.deviations = deviations;
+      this.minExtra = config.minExtra;
+      this.minTickets = config.minTickets;
+      this.minSamples = config.minSamples;
+      this.numHours = config.numHours;
+      this.ignoredDays = config.ignoredDays;
+      this.zone = config.zone;
+    }
+
+    /** The same settings but for these, for backtest. */
+    static Rule of(Config config, RuleName name, double threshold, double deviations) {
+      return new Rule(config, name, threshold, deviations);
+    }
+
+    boolean isWeekly() {
+      return name == RuleName.WEEKLY;
+    }
+  }
+
+  /** An earlier hour's count that the judged hour is compared with. */
+  record Sample(Hour hour, long count) { }
+
+  /** Which hours are compared with the judged one, newest first, and which were left out. */
+  record Samples(Basis basis, List<Sample> known, List<Hour> unknown, List<Hour> ignored) { }
+
+  /** What the samples have in common with the judged hour. */
+  enum Basis {
+    HOUR_OF_DAY("the same hour of day"),
+    HOUR_OF_WEEK("the same hour of the same weekday"),
+    LAST_DAYS("the same hour of the last 28 days");
+
+    final String words;
+
+    Basis(String words) {
+      this.words = words;
+    }
+  }
+
+  /**
+   * What an hour usually holds, in tickets.
+   *
+   * @param spread null under the rule mean
+   */
+  record Usual(double mean, int samples, Spread spread) {
+    /** Deviations over the mean. */
+    double z(long count) {
+      return (count - mean) / spread.deviation;
+    }
+
+    /** Percent over the mean; null when the mean is 0. */
+    Double percent(long count) {
+      return mean == 0 ? null : (count - mean) / mean * 100;
+    }
+  }
+
+  /**
+   * How far an hour usually strays from its mean.
+   *
+   * @param deviation in tickets
+   * @param level     what the mean was multiplied with to follow growth, 1 to 4
+   * @param cap       what a sample counted for at the most
+   * @param isOfWeek  whether four weeks of the same hour are known
+   */
+  record Spread(double deviation, double level, double cap, boolean isOfWeek) { }
+
+  /** The first two steps to a verdict: the samples of an hour, and what it usually holds. */
+  static final class Usuals {
+    private static final int WEEKS = 13;
+    private static final int MIN_WEEKS = 4; // with fewer, the last days serve
+    private static final int LAST_DAYS = 28;
+    private static final int MIN_DAYS = 7;
+    private static final double CAP = 3;          // deviations over the median
+    private static final double PRIOR = 4;        // samples that the assumed variance weighs
+    private static final double NATURAL = 0.3;    // deviation that hourly counts have as a rule
+    private static final int LEVEL_DAYS = 3;
+    private static final int LEVEL_MIN_HOURS = 12; // known hours of a day that tells the level
+    private static final double MOST_LEVEL = 4;
+
+    final Rule rule;
+    final Counts counts;
+    private final Map<Hour, Usual> usuals = new HashMap<>();
+    private final double[] means; // of the same hour of the week; see weeklyMean
+
+    Usuals(Rule rule, Counts counts) {
+      this.rule = rule;
+      this.counts = counts;
+      this.means = new double[(int) counts.end().since(counts.first())];
+      Arrays.fill(means, Double.NaN);
+    }
+
+    /** Step 1: which earlier hours the hour is compared with. */
+    Samples samples(Hour hour) {
+      if (!rule.isWeekly()) return samples(hour, Basis.HOUR_OF_DAY, 0, rule.numHours / 24 + 1, 1);
+      var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7);
+      if (weeks.known.size() >= MIN_WEEKS) return weeks;
+      return samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS, 1);
+    }
+
+    /** From {@code first} to {@code last} days before, by steps of so many days. */
+    private Samples samples(Hour hour, Basis basis, int first, int last, int step) {
+      var known = new ArrayList<Sample>();
+      var unknown = new ArrayList<Hour>();
+      var ignored = new ArrayList<Hour>();
+      for (int days = first; days <= last; days += step) {
+        for (var past : hour.daysBefore(days, rule.zone)) {
+          long back = hour.since(past);
+          if (back <= 0 || basis == Basis.HOUR_OF_DAY && back > rule.numHours) continue;
+          if (isIgnored(past)) {
+            ignored.add(past);
+          } else if (counts.isSample(past)) {
+            known.add(new Sample(past, counts.at(past)));
+          } else {
+            unknown.add(past);
+          }
+        }
+      }
+      return new Samples(basis, known, unknown, ignored);
+    }
+
+    private boolean isIgnored(Hour hour) {
+      return !rule.ignoredDays.isEmpty() && rule.ignoredDays.contains(hour.date(rule.zone));
+    }
+
+    /** How many samples it takes to judge. */
+    int needed(Basis basis) {
+      return basis == Basis.LAST_DAYS ? Math.max(MIN_DAYS, rule.minSamples) : rule.minSamples;
+    }
+
+    /** Step 2: what the hour usually holds; null while there is too little history to say. */
+    Usual usual(Hour hour) {
+      if (!usuals.containsKey(hour)) usuals.put(hour, usual(hour, samples(hour)));
+      return usuals.get(hour);
+    }
+
+    private Usual usual(Hour hour, Samples samples) {
+      if (samples.known.size() < needed(samples.basis)) return null;
+      return switch (samples.basis) {
+        case HOUR_OF_DAY -> new Usual(mean(values(samples)), samples.known.size(), null);
+        case HOUR_OF_WEEK -> weekly(samples, level(hour));
+        case LAST_DAYS -> weekly(samples, 1);
+      };
+    }
+
+    /** The mean of the samples, and how far they stray, drawn towards what is usual anywhere. */
+    private static Usual weekly(Samples samples, double level) {
+      boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
+      double cap = isOfWeek ? cap(values(samples)) : Double.POSITIVE_INFINITY;
+      double[] values = capped(values(samples), cap);
+      int n = values.length;
+      double mean = mean(values) * level;
+      double squares = 0; // (n - 1) times the variance
+      for (double value : values) squares += Math.pow(value * level - mean, 2);
+      double variance = (squares + PRIOR * assumedVariance(mean)) / (n - 1 + PRIOR);
+      double noLess = Math.max(mean, 1); // no count strays less than chance makes it
+      double deviation = Math.sqrt(Math.max(variance, noLess) * (1 + 1.0 / n));
+      return new Usual(mean, n, new Spread(deviation, level, cap, isOfWeek));
+    }
+
+    /** So that one outage among the samples does not hide the next. */
+    private static double cap(double[] values) {
+      double median = median(values);
+      return median + CAP * Math.sqrt(assumedVariance(median));
+    }
+
+    private static double[] capped(double[] values, double cap) {
+      var capped = values.clone();
+      for (int i = 0; i < capped.length; i++) capped[i] = Math.min(capped[i], cap);
+      return capped;
+    }
+
+    /** The variance that hourly ticket counts of that mean have as a rule. */
+    private static double assumedVariance(double mean) {
+      return Math.max(mean, 1) + Math.pow(NATURAL * mean, 2);
+    }
+
+    /**
+     * How far the last three days are above what their hours usually hold: the middle one of the
+     * three, so that growth is followed within two days and one day's outage moves nothing.
+     */
+    private double level(Hour hour) {
+      var ratios = new ArrayList<Double>();
+      for (int day = 1; day <= LEVEL_DAYS; day++) {
+        double held = 0;
+        double usual = 0;
+        int known = 0;
+        for (int i = 0; i < 24; i++) {
+          var each = hour.plus(-24L * day + i);
+          double mean = weeklyMean(each);
+          if (mean < 0) continue;
+          held += counts.at(each);
+          usual += mean;
+          known++;
+        }
+        if (known >= LEVEL_MIN_HOURS && usual > 0) ratios.add(held / usual);
+      }
+      if (ratios.isEmpty()) return 1;
+      double middle = median(ratios.stream().mapToDouble(ratio -> ratio).toArray());
+      return Math.min(MOST_LEVEL, Math.max(1, middle));
+    }
+
+    /**
+     * The capped mean of the same hour of the week, -1 where it or the hour itself is not known.
+     * Kept, since every verdict asks for those of three days.
+     */
+    private double weeklyMean(Hour hour) {
+      if (!counts.isSample(hour) || isIgnored(hour)) return -1;
+      int i = (int) hour.since(counts.first());
+      if (Double.isNaN(means[i])) {
+        var samples = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7);
+        double[] values = values(samples);
+        means[i] = values.length < MIN_WEEKS ? -1 : mean(capped(values, cap(values)));
+      }
+      return means[i];
+    }
+
+    private static double[] values(Samples samples) {
+      return samples.known.stream().mapToDouble(Sample::count).toArray();
+    }
+
+    private static double mean(double[] values) {
+      double sum = 0;
+      for (double value : values) sum += value;
+      return sum / values.length;
+    }
+
+    private static double median(double[] values) {
+      var sorted = values.clone();
+      Arrays.sort(sorted);
+      return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+    }
+  }
+
+  /** What a bar asks for, and the key of auth.ini that sets it. */
+  enum Asks {
+    MORE_THAN_SHARE("SpikeThreshold"),
+    SHARE("SpikeThreshold"),
+    EXTRA("MinExtra"),
+    TICKETS("MinTickets"),
+    ALONE("Deviations"),
+    TOGETHER("Deviations");
+
+    final String key;
+
+    Asks(String key) {
+      this.key = key;
+    }
+  }
+
+  /**
+   * One thing that a spike has to pass.
+   *
+   * @param setting the value of its key
+   * @param usual   of the hour
+   * @param tickets the count that it asks for, not whole as a rule
+   */
+  record Bar(Asks asks, double setting, Usual usual, double tickets) {
+    /** The smallest count that passes. The rule mean asks for more than its limit. */
+    long least() {
+      boolean isMore = asks == Asks.MORE_THAN_SHARE;
+      return (long) (isMore ? Math.floor(tickets) + 1 : Math.ceil(tickets));
+    }
+
+    String words() {
+      return switch (asks) {
+        case MORE_THAN_SHARE -> "more than " + percent(setting) + " over " + decimal(usual.mean);
+        case SHARE -> percent(setting) + " over " + decimal(usual.mean);
+        case EXTRA -> number(setting) + " more than " + decimal(usual.mean);
+        case TICKETS -> "at least " + count((long) setting, "ticket");
+        case ALONE -> "alone " + decimal(setting) + " deviations of "
+            + decimal(usual.spread.deviation) + " over " + decimal(usual.mean);
+        case TOGETHER -> "with the hour before, " + decimal(setting);
+      };
+    }
+  }
+
+  /** All bars of an hour, and the one that decides: who passes it passes them all. */
+  record Bars(List<Bar> all, Bar decides) {
+    /** The smallest count that is a spike. */
+    long least() {
+      return decides.least();
+    }
+  }
+
+  /** What is said of an hour. */
+  sealed interface Verdict permits Judged, Learning {
+    Hour hour();
+
+    long count();
+  }
+
+  sealed interface Judged extends Verdict permits Spike, Calm {
+    Usual usual();
+
+    Bars bars();
+
+    /** Deviations that it and the hour before are over what both usually hold, or null. */
+    Double together();
+  }
+
+  record Spike(Hour hour, long count, Usual usual, Bars bars, Double together) implements Judged {
+    double excess() {
+      return count - usual.mean;
+    }
+  }
+
+  record Calm(Hour hour, long count, Usual usual, Bars bars, Double together) implements Judged { }
+
+  /** Too few samples to judge the hour. */
+  record Learning(Hour hour, long count, int samples, int needed) implements Verdict { }
+
+  /** The third step: every verdict of job, explain, backtest and report comes from here. */
+  static final class Judge {
+    private static final double ALONE_MORE = 1; // deviation that an hour by itself needs more
+
+    final Rule rule;
+    final Counts counts;
+    final Usuals usuals;
+
+    Judge(Rule rule, Counts counts) {
+      this(rule, new Usuals(rule, counts));
+    }
+
+    /** @param usuals of a rule with the same name, shared since they take the time */
+    Judge(Rule rule, Usuals usuals) {
+      this.rule = rule;
+      this.counts = usuals.counts;
+      this.usuals = usuals;
+    }
+
+    /** @throws NoSuchElementException for an unknown hour */
+    Verdict verdict(Hour hour) {
+      long count = counts.at(hour);
+      var usual = usuals.usual(hour);
+      if (usual == null) {
+        var samples = usuals.samples(hour);
+        return new Learning(hour, count, samples.known.size(), usuals.needed(samples.basis));
+      }
+      var bars = bars(hour);
+      var together = together(hour);
+      return isSpike(hour, count, bars)
+          ? new Spike(hour, count, usual, bars, together)
+          : new Calm(hour, count, usual, bars, together);
+    }
+
+    /** THE DECISION. Whoever wants spikes in business hours alone says so here, for all. */
+    private boolean isSpike(Hour hour, long count, Bars bars) {
+      return count >= bars.least();
+    }
+
+    /** What the hour has to hold to be a spike; null while there is too little history to say. */
+    Bars bars(Hour hour) {
+      var usual = usuals.usual(hour);
+      if (usual == null) return null;
+      return rule.isWeekly() ? weeklyBars(hour, usual) : meanBars(usual);
+    }
+
+    private Bars meanBars(Usual usual) {
+      double tickets = (1 + rule.threshold) * usual.mean;
+      var limit = new Bar(Asks.MORE_THAN_SHARE, rule.threshold, usual, tickets);
+      return barsOf(limit, List.of(limit), List.of(tickets(usual)));
+    }
+
+    private Bars weeklyBars(Hour hour, Usual usual) {
+      double mean = usual.mean;
+      var others = List.of(
+          new Bar(Asks.SHARE, rule.threshold, usual, (1 + rule.threshold) * mean),
+          new Bar(Asks.EXTRA, rule.minExtra, usual, mean + rule.minExtra),
+          tickets(usual));
+      var alone = alone(usual);
+      var together = withTheHourBefore(hour, usual);
+      if (together == null) return barsOf(alone, List.of(alone), others);
+      var easier = together.tickets < alone.tickets ? together : alone;
+      return barsOf(easier, List.of(alone, together), others);
+    }
+
+    /** An hour without tickets is no spike, whatever is set. */
+    private Bar tickets(Usual usual) {
+      int least = Math.max(1, rule.minTickets);
+      return new Bar(Asks.TICKETS, least, usual, least);
+    }
+
+    /** The highest of the bars that all have to be passed decides. */
+    private static Bars barsOf(Bar standsOut, List<Bar> shown, List<Bar> others) {
+      var all = new ArrayList<>(shown);
+      var decides = standsOut;
+      for (var bar : others) {
+        boolean isTrivial = bar.asks == Asks.TICKETS && bar.tickets <= 1;
+        if (!isTrivial || bar.least() > decides.least()) all.add(bar);
+        if (bar.least() > decides.least()) decides = bar;
+      }
+      return new Bars(all, decides);
+    }
+
+    private Bar alone(Usual usual) {
+      double deviations = rule.deviations + (usual.spread.isOfWeek ? ALONE_MORE : 0);
+      double tickets = usual.mean + deviations * usual.spread.deviation;
+      return new Bar(Asks.ALONE, deviations, usual, tickets);
+    }
+
+    /** Two hours that are high together stand out sooner than one alone. */
+    private Bar withTheHourBefore(Hour hour, Usual usual) {
+      var before = usualBefore(hour, usual);
+      if (before == null) return null;
+      double excess = counts.at(hour.plus(-1)) - before.mean;
+      double tickets = usual.mean + rule.deviations * deviationOf(usual, before) - excess;
+      return new Bar(Asks.TOGETHER, rule.deviations, usual, tickets);
+    }
+
+    private Double together(Hour hour) {
+      var usual = usuals.usual(hour);
+      var before = usualBefore(hour, usual);
+      if (before == null) return null;
+      double excess = counts.at(hour) - usual.mean + counts.at(hour.plus(-1)) - before.mean;
+      return excess / deviationOf(usual, before);
+    }
+
+    /** What the hour before usually holds, if both hours can be seen together; else null. */
+    private Usual usualBefore(Hour hour, Usual usual) {
+      var before = hour.plus(-1);
+      if (usual.spread == null || !usual.spread.isOfWeek || !counts.knows(before)) return null;
+      var usualBefore = usuals.usual(before);
+      return usualBefore != null && usualBefore.spread.isOfWeek ? usualBefore : null;
+    }
+
+    private static double deviationOf(Usual a, Usual b) {
+      return Math.hypot(a.spread.deviation, b.spread.deviation);
+    }
+
+    /** Every known hour from {@code first} on, oldest first. */
+    List<Verdict> verdicts(Hour first) {
+      var verdicts = new ArrayList<Verdict>();
+      for (var hour : counts.hours()) {
+        if (!hour.isBefore(first)) verdicts.add(verdict(hour));
+      }
+      return verdicts;
+    }
+  }
+
+  /** Spike hours in a row. {@code excess} in tickets over the usual, summed over its hours. */
+  record Episode(Hour start, int hours, Spike peak, double excess) {
+    /** All episodes of the verdicts; both oldest first. */
+    static List<Episode> among(List<Verdict> verdicts) {
+      var episodes = new ArrayList<Episode>();
+      Episode current = null;
+      for (var verdict : verdicts) {
+        if (!(verdict instanceof Spike spike)) continue;
+        if (current != null && current.end().equals(spike.hour)) {
+          episodes.remove(episodes.size() - 1);
+          current = current.with(spike);
+        } else {
+          current = new Episode(spike.hour, 1, spike, spike.excess());
+        }
+        episodes.add(current);
+      }
+      return episodes;
+    }
+
+    private Hour end() {
+      return start.plus(hours);
+    }
+
+    private Episode with(Spike next) {
+      var higher = next.count > peak.count ? next : peak;
+      return new Episode(start, hours + 1, higher, excess + next.excess());
+    }
+  }
+
+  /** A judged hour as JSON, with the same names for job, explain and backtest. */
+  static ObjectNode json(Verdict verdict) {
+    var json = JSON.createObjectNode();
+    json.put("hour", verdict.hour().from().toString());
+    json.put("count", verdict.count());
+    if (verdict instanceof Judged judged) {
+      var usual = judged.usual();
+      boolean weekly = usual.spread != null;
+      json.put("mean", usual.mean);
+      json.put("limit", weekly ? judged.bars().least() : judged.bars().all.get(0).tickets);
+      json.put("percent", usual.percent(verdict.count()));
+      json.put("samples", usual.samples);
+      json.put("verdict", verdict instanceof Spike ? "spike" : "calm");
+      if (weekly) {
+        json.put("z", usual.z(verdict.count()));
+        json.put("together", judged.together());
+        json.put("spread", usual.spread.deviation);
+      }
+    } else if (verdict instanceof Learning learning) {
+      json.putNull("mean").putNull("limit").putNull("percent");
+      json.put("samples", learning.samples);
+      json.put("verdict", "learning");
+      json.put("needed", learning.needed);
+    }
+    return json;
+  }
+
+  // ==== History: what did earlier hours hold ====================================================
+
+  /** The known counts by hour from {@code first} on, -1 for unknown, which is never 0. */
+  static final class Counts {
+    private final long first;
+    private final long[] counts;
+    private final Hour firstTicket;
+
+    Counts(NavigableMap<Hour, Long> known) {
+      first = known.isEmpty() ? 0 : known.firstKey().number();
+      int length = known.isEmpty() ? 0 : (int) (known.lastKey().number() - first + 1);
+      counts = new long[length];
+      Arrays.fill(counts, -1);
+      known.forEach((hour, count) -> counts[(int) (hour.number() - first)] = count);
+
+      int quiet = 0;
+      while (quiet < length && counts[quiet] <= 0) quiet++;
+      firstTicket = new Hour(first + quiet);
+    }
+
+    boolean knows(Hour hour) {
+      long i = hour.number() - first;
+      return i >= 0 && i < counts.length && counts[(int) i] >= 0;
+    }
+
+    /** @throws NoSuchElementException for an unknown hour */
+    long at(Hour hour) {
+      if (!knows(hour)) throw new NoSuchElementException(hour + " is not known");
+      return counts[(int) (hour.number() - first)];
+    }
+
+    /**
+     * Whether the hour may be compared with. A desk, or a brand of it, has no usual before its
+     * first ticket; its zeros from then would make every later hour a spike.
+     */
+    boolean isSample(Hour hour) {
+      return knows(hour) && !hour.isBefore(firstTicket);
+    }
+
+    /** The known hours, oldest first. */
+    List<Hour> hours() {
+      return Hour.range(first(), end()).filter(this::knows).toList();
+    }
+
+    Hour first() {
+      return new Hour(first);
+    }
+
+    Hour end() {
+      return new Hour(first + counts.length);
+    }
+  }
+
+  /**
+   * The CSV file behind the counts, and beside it what it counts and which hour was judged last.
+   * Each is written whole or not at all; a file that makes no sense is never overwritten.
+   */
+  static final class History {
+    private final Path file;
+    private final Path stateFile;
+    private final NavigableMap<Hour, Long> known;
+    private State state;
+
+    /**
+     * What stands beside the history.
+     *
+     * @param account and {@code query} tell what is counted
+     * @param judged  the newest hour that was judged, or null before the first
+     * @param again   earlier hours to be judged once more, since their counts grew
+     */
+    record State(String account, String query, String judged, List<String> again) {
+      State {
+        again = again == null ? List.of() : List.copyOf(again);
+      }
+    }
+
+    private History(Path file, NavigableMap<Hour, Long> known, State state) {
+      this.file = file;
+      this.stateFile = file.resolveSibling(file.getFileName() + ".state");
+      this.known = known;
+      this.state = state;
+    }
+
+    /** The counts alone; no file is an empty history. */
+    static Counts read(Path file) {
+      return new Counts(parse(file));
+    }
+
+    private static NavigableMap<Hour, Long> parse(Path file) {
+      var text = Disk.read(file, Exit.HISTORY);
+      return text == null ? new TreeMap<>() : new CsvReader(file).read(text);
+    }
+
+    /**
+     * For a run.
+     *
+     * @throws Fault HISTORY naming file, line and column when a line makes no sense
+     * @throws Fault CONFIG  when the file counts another account or Query
+     */
+    static History open(Path file, String account, String query) {
+      var history = new History(file, parse(file), null);
+      var words = query.strip().replaceAll("\\s+", " ");
+      var text = Disk.read(history.stateFile, Exit.HISTORY);
+      if (text == null) {
+        var newest = history.known.isEmpty() ? null : history.known.lastKey().name();
+        history.state = new State(account, words, newest, List.of());
+        return history;
+      }
+      history.state = history.parseState(text);
+      history.checkPopulation(account, words);
+      return history;
+    }
+
+    private State parseState(String text) {
+      try {
+        var state = JSON.readValue(text, State.class);
+        if (state.judged != null) Hour.parse(state.judged);
+        state.again.forEach(Hour::parse);
+        if (state.account != null && state.query != null) return state;
+      } catch (JsonProcessingException | DateTimeException e) {
+        // said below
+      }
+      throw Exit.HISTORY.fault("%s: is no state of a history (delete it: the next run makes it "
+          + "anew, and what the history counts is not checked then)", Disk.shown(stateFile));
+    }
+
+    /** Two populations must never mix: 2 tickets an hour are no usual for an hour of 100. */
+    private void checkPopulation(String account, String query) {
+      if (state.account.equals(account) && state.query.equals(query)) return;
+      throw Exit.CONFIG.fault("%s: was counted %s, but auth.ini now counts %s (set [default] "
+              + "SpikeDB to a new file; or, to keep these counts as they are, delete %s)",
+          Disk.shown(file), population(state.account, state.query), population(account, query),
+          Disk.shown(stateFile));
+    }
+
+    static String population(String account, String query) {
+      return "at " + account + (query.isEmpty() ? " without Query" : " with Query " + query);
+    }
+
+    Counts counts() {
+      return new Counts(known);
+    }
+
+    boolean knows(Hour hour) {
+      return known.containsKey(hour);
+    }
+
+    /** Null for an unknown hour. */
+    Long at(Hour hour) {
+      return known.get(hour);
+    }
+
+    boolean isEmpty() {
+      return known.isEmpty();
+    }
+
+    void put(Hour hour, long count) {
+      known.put(hour, count);
+    }
+
+    /** The newest hour that was judged, or null before the first. */
+    Hour judged() {
+      return state.judged == null ? null : Hour.parse(state.judged);
+    }
+
+    /** The hours to be judged once more, oldest first. */
+    List<Hour> again() {
+      return state.again.stream().map(Hour::parse).sorted().toList();
+    }
+
+    /** Notes that the hour has to be judged once more; {@link #save} stores it. */
+    void judgeAgain(Hour hour) {
+      var again = new TreeSet<>(state.again);
+      again.add(hour.name());
+      state = new State(state.account, state.query, state.judged, List.copyOf(again));
+    }
+
+    /** Notes that the hour was judged; {@link #save} stores it. */
+    void wasJudged(Hour hour) {
+      var again = new TreeSet<>(state.again);
+      again.remove(hour.name());
+      var newest = judged() == null || judged().isBefore(hour) ? hour.name() : state.judged;
+      state = new State(state.account, state.query, newest, List.copyOf(again));
+    }
+
+    /** The state first: a kill between leaves an hour that is judged once too often, not missed. */
+    void save() {
+      Disk.write(stateFile, JSON.valueToTree(state).toPrettyString() + "\n");
+      Disk.write(file, csv());
+    }
+
+    private String csv() {
+      var text = new StringBuilder("date");
+      for (int i = 0; i < 24; i++) text.append(",%02d".formatted(i));
+      LocalDate written = null;
+      for (var hour : known.keySet()) {
+        var date = hour.date(ZoneOffset.UTC);
+        if (date.equals(written)) continue;
+        written = date;
+        text.append('\n').append(date);
+        for (int i = 0; i < 24; i++) {
+          var count = known.get(Hour.of(date, i));
+          text.append(',').append(count == null ? "" : count);
+        }
+      }
+      return text.append('\n').toString();
+    }
+  }
+
+  /**
+   * Reads {@code date,00,...,23}, one row a UTC date, an empty cell for unknown; or the layout of
+   * the Python script: nameless first column, columns 0 to 23 in any order, {@code 12.0} for 12. A
+   * spreadsheet's byte order mark, line ends, semicolons, tabs and empty columns do no harm. What
+   * could be read in two ways, such as 1.000, is refused.
+   */
+  record CsvReader(Path file) {
+    private static final String HEADER = "date,00,01,\u2026,23";
+    private static final Pattern COUNT = Pattern.compile("(\\d{1,15})(?:\\.0{1,2})?");
+    private static final Pattern THOUSANDS = Pattern.compile("\\d{1,3}([., \u00a0\u202f']\\d{3})+");
+    private static final DateTimeFormatter DATE =
+        DateTimeFormatter.ofPattern("uuuu-MM-dd[ HH:mm[:ss]]['T'HH:mm[:ss]]");
+
+    NavigableMap<Hour, Long> read(String text) {
+      var lines = text.isEmpty() ? List.of("") : text.lines().toList();
+      int start = lines.get(0).matches("(?i)sep=.") ? 1 : 0; // a line for spreadsheets
+      if (start == lines.size()) throw fault(1, "1", "no header", HEADER);
+      var separator = separator(lines.get(start));
+      var header = header(cells(lines.get(start), separator), start + 1);
+      var known = new TreeMap<Hour, Long>();
+      var dates = new HashSet<LocalDate>();
+      for (int i = start + 1; i < lines.size(); i++) {
+        var cells = cells(lines.get(i), separator);
+        if (cells.stream().allMatch(String::isEmpty)) continue;
+        var date = date(i + 1, cells, header);
+        if (!dates.add(date)) throw fault(i + 1, "date", date + " again", "one row a date");
+        readCounts(i + 1, date, cells, header, known);
+      }
+      return known;
+    }
+
+    /** @param hours the hour of day of each column that holds counts, by the column's number */
+    private record Header(int dateColumn, NavigableMap<Integer, Integer> hours) { }
+
+    private static String separator(String header) {
+      for (var separator : List.of(";", "\t")) {
+        if (header.contains(separator)) return separator;
+      }
+      return ",";
+    }
+
+    private static List<String> cells(String line, String separator) {
+      var cells = new ArrayList<String>();
+      var outsideQuotes = separator + "(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)";
+      for (var cell : line.split(outsideQuotes, -1)) cells.add(unquoted(cell.strip()).strip());
+      return cells;
+    }
+
+    /** The dates stand in the last column before the hours; pandas puts row numbers before them. */
+    private Header header(List<String> names, int line) {
+      var hours = new TreeMap<Integer, Integer>();
+      int dateColumn = -1;
+      for (int i = 0; i < names.size(); i++) {
+        var name = names.get(i);
+        if (name.matches("(?i)date|Unnamed: [\\d.]+|")) {
+          if (hours.isEmpty()) dateColumn = i; // later ones hold nothing, see readCounts
+          continue;
+        }
+        boolean isHour = name.matches("[01]?\\d|2[0-3]");
+        if (!isHour || i == 0 || hours.containsValue(Integer.valueOf(name))) {
+          throw fault(line, i == 0 ? "1" : name, quoted(name),
+              i == 0 ? HEADER : "each of 00 to 23 once");
+        }
+        hours.put(i, Integer.valueOf(name));
+      }
+      if (hours.isEmpty()) throw fault(line, "1", quoted(names.get(0)), HEADER);
+      return new Header(dateColumn, hours);
+    }
+
+    private void readCounts(int line, LocalDate date, List<String> cells, Header header,
+        Map<Hour, Long> known) {
+      int last = header.hours.lastKey();
+      if (cells.size() <= last) {
+        throw fault(line, "1", cells.size() + " cells", last + 1 + " as in the header");
+      }
+      for (int i = header.dateColumn + 1; i < cells.size(); i++) {
+        var cell = cells.get(i);
+        if (cell.isEmpty()) continue;
+        if (!header.hours.containsKey(i)) {
+          throw fault(line, String.valueOf(i + 1), quoted(cell), "nothing, the column has no name");
+        }
+        int hour = header.hours.get(i);
+        known.put(Hour.of(date, hour), countIn(line, hour, cell));
+      }
+    }
+
+    private LocalDate date(int line, List<String> cells, Header header) {
+      var cell = header.dateColumn < cells.size() ? cells.get(header.dateColumn) : "";
+      try {
+        var date = LocalDate.parse(cell, DATE);
+        if (date.getYear() >= 2000 && date.getYear() < 2200) return date; // else Counts were huge
+      } catch (DateTimeException e) {
+        // said below
+      }
+      throw fault(line, "date", quoted(cell), "a date such as 2026-11-23");
+    }
+
+    private long countIn(int line, int hour, String cell) {
+      var count = COUNT.matcher(cell);
+      if (count.matches()) return Long.parseLong(count.group(1));
+      boolean isGrouped = THOUSANDS.matcher(cell).matches();
+      throw fault(line, "%02d".formatted(hour), quoted(cell), isGrouped
+          ? "1000 without a sign between the digits: set the cells' format to plain numbers"
+          : "a count, or nothing for an unknown hour");
+    }
+
+    private static String quoted(String cell) {
+      return "'" + oneLine(cell) + "'";
+    }
+
+    private Fault fault(int line, String column, String wrong, String expected) {
+      return Exit.HISTORY.fault("%s: line %d, column %s: %s (expected %s)", Disk.shown(file), line,
+          oneLine(column), wrong, expected);
+    }
+  }
+
+  // ==== Config: what does auth.ini ask for ======================================================
+
+  enum RuleName { MEAN, WEEKLY }
+
+  enum Repeat { EVERY, GROWTH, FIRST }
+
+  enum Security { STARTTLS, TLS, NONE }
+
+  enum Format { AUTO, SLACK, GOOGLECHAT, DISCORD, TEAMS, JSON }
+
+  /**
+   * auth.ini as types: one line a key, with its default and what is allowed. What each key means is
+   * told in README.md and auth.ini.example; a test holds the three together. Null stands for a key
+   * that is not there and has no default.
+   */
+  static final class Config extends Ini {
+    final Path historyFile = file("[default] SpikeDB", "out/history.csv");
+    final Path outFolder = folder.resolve("out");
+
+    final String zendeskHost = required("[zendesk] Domain", Config::zendeskHost,
+        "acme or acme.zendesk.com");
+    final URI zendeskUrl = baseUrl("[zendesk] BaseUrl", "https://" + zendeskHost);
+    final String credentials = secret("[zendesk] Credentials");
+    final Client zendeskClient = client("[zendesk] ClientId", "[zendesk] ClientSecret");
+    final String query = wholeText("[zendesk] Query", "");
+    final int requestsPerMinute = whole("[zendesk] RequestsPerMinute", 100, 1, 100_000);
+
+    final InternetAddress sender = required("[email] Sender", Config::address, ADDRESS);
+    final List<InternetAddress> recipients =
+        list("[email] Recipient", SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
+    final List<InternetAddress> cc =
+        list("[email] Cc", SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
+    final String username = text("[email] Username", sender == null ? "" : sender.getAddress());
+    final String password = secret("[email] Password");
+    final String mailHost = parsed("[email] Host", "smtp.gmail.com", Config::host,
+        "a host name alone; the port belongs to Port");
+    final int mailPort = whole("[email] Port", 587, 1, 65_535);
+    final Security security = choice("[email] Security", Security.STARTTLS);
+    final String ehloName = parsed("[email] EhloName", "", Config::host,
+        "this machine's full name, such as spikebox.example.com");
+    final URI tokenUrl = url("[email] TokenUrl");
+    final Client mailClient = client("[email] ClientId", "[email] ClientSecret");
+    final String scope = text("[email] Scope", "");
+    final String subject = wholeText("[email] Subject", "Ticket Spike Alert!");
+
+    final List<String> omittedTags =
+        list("[misc] OmittedTags", "[,\\s]+", SpikeNotifier::lower, "tags");
+    final int numTags = whole("[misc] NumTags", 10, 1, 1000);
+    final int numHours = whole("[misc] NumHours", 4380, 24, 100_000);
+    final double spikeThreshold = number("[misc] SpikeThreshold", 0.6, 0, 10,
+        "a number from 0 to 10; 0.5 means 50 %");
+
+    final RuleName ruleName = choice("[spike] Rule", RuleName.MEAN);
+    final ZoneId zone = parsed("[spike] TimeZone", ZoneId.of("UTC"), Config::zone,
+        "a zone such as Europe/Berlin");
+    final int minTickets = whole("[spike] MinTickets", 1, 0, 1_000_000_000);
+    final int minSamples = whole("[spike] MinSamples", 3, 1, 10_000);
+    final double deviations = number("[spike] Deviations", 3.0, 0, 1000,
+        "a number from 0 to 1000");
+    final double minExtra = number("[spike] MinExtra", 5, 0, 1e9, "a number of tickets");
+    final Set<LocalDate> ignoredDays = Set.copyOf(
+        list("[spike] IgnoredDays", "[,\\s]+", LocalDate::parse, "dates such as 2026-12-25"));
+    final Repeat repeat = choice("[spike] Repeat", Repeat.GROWTH);
+    final boolean allClear = yesOrNo("[spike] AllClear", true);
+
+    final URI webhookUrl = secretUrl("[webhook] Url", false);
+    final Format webhookFormat = choice("[webhook] Format", Format.AUTO);
+    final URI pingUrl = secretUrl("[monitor] PingUrl", true);
+
+    private static final String ADDRESS = "an address such as a@example.com";
+    private static final String ADDRESSES = "addresses such as a@example.com, b@example.com";
+    private static final String SEPARATORS_OF_ADDRESSES = "[,;]+|(?<=@\\S{1,255})\\s+(?=\\S+@)";
+    private static final String LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
+    private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+    private static final Pattern HOST = Pattern.compile(LABEL + "(\\." + LABEL + ")*");
+    private static final Pattern MAIL_ADDRESS =
+        Pattern.compile("(?=.{1,254}$)(?=.{1,64}@)%2$s(\\.%2$s)*@%1$s(\\.%1$s)*"
+            .formatted(LABEL, ATOM));
+    private static final Pattern NAME_AND_ADDRESS = Pattern.compile("(.*?)\\s*<([^<>]*)>");
+
+    private Config(Path file, World world, boolean offline) {
+      super(file, world, offline);
+      check("[zendesk] ClientId", zendeskClient != null || credentials != null, "missing",
+          "ClientId and ClientSecret of an OAuth client, or older Credentials");
+      check("[zendesk] Credentials", zendeskClient != null || credentials == null
+          || credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed", "email/token:KEY");
+      check("[email] Recipient", !recipients.isEmpty() || isWrong("[email] Recipient"), "missing",
+          ADDRESSES);
+      check("[email] Security", security != Security.NONE || isLoopback(mailHost),
+          "none to " + mailHost, "starttls or tls; none is for this machine only");
+      check("[email] TokenUrl", tokenUrl == null || mailClient != null,
+          "without ClientId and ClientSecret", "all three, or none");
+      check("[email] TokenUrl", tokenUrl != null || mailClient == null
+          || isWrong("[email] TokenUrl"), "missing", "it, ClientId and ClientSecret, or none");
+      check("[misc] NumHours", ruleName != RuleName.MEAN || numHours >= 24 * minSamples,
+          "%d hours hold too few days for MinSamples = %d".formatted(numHours, minSamples),
+          "at least " + 24 * minSamples);
+    }
+
+    /** With its mistakes unsaid: the watcher's address may be right where another key is not. */
+    static Config read(Path file, World world) {
+      var config = new Config(file, world, false);
+      config.secrets.forEach(world.secrets::add);
       return config;
     }
 
-    /** All keys and their defaults. */
-    static Config from(Ini ini) {
-      return new Config(ini.path("default/SpikeDB", "out/history.csv"), ini.folder().resolve("out"),
-          account(ini), mail(ini),
-          new Rule(ini.choice("spike/Rule", RuleName.MEAN),
-              ini.whole("misc/NumHours", 4380, 24, 100_000),
-              ini.number("misc/SpikeThreshold", 0.6, 0, 1000),
-              ini.number("spike/Deviations", 3.0, 0, 1000),
-              ini.number("spike/MinExtra", 5, 0, 1e9),
-              ini.whole("spike/MinTickets", 1, 0, 1_000_000_000),
-              ini.whole("spike/MinSamples", 3, 1, 10_000),
-              Set.copyOf(ini.list("spike/IgnoredDays", "dates such as 2026-12-25", LocalDate::parse)),
-              ini.parsed("spike/TimeZone", "a zone such as Europe/Berlin", ZoneId::of).orElse(ZoneId.of("UTC"))),
-          ini.whole("misc/NumTags", 10, 1, 1000),
-          ini.list("misc/OmittedTags", "tags", SpikeNotifier::lower),
-          ini.choice("spike/Repeat", Repeat.EVERY), ini.choice("spike/AllClear", YesNo.YES) == YesNo.YES,
-          ini.secretUrl("webhook/Url"), ini.secretUrl("monitor/PingUrl"));
+    /** For commands that read the history alone: secrets and mail are not asked for. */
+    static Config readOffline(Path file, World world) {
+      var config = new Config(file, world, true);
+      config.refuseMistakes();
+      return config;
     }
 
-    private static Account account(Ini ini) {
-      var host = ini.required("zendesk/Domain", "acme or acme.zendesk.com", text -> must(lower(text)
-          .replaceFirst("\\.zendesk\\.com$", ""), name -> name.matches("[a-z0-9]([a-z0-9-]*[a-z0-9])?")))
-          + ".zendesk.com";
-      var base = ini.url("zendesk/BaseUrl").orElse(URI.create("https://" + host));
-      var token = ini.secret("zendesk/Credentials");
-      var client = client(ini, "zendesk", token.isEmpty());
-      ini.check("zendesk/Credentials", client.isPresent() || token.isEmpty()
-          || token.get().matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed", "email/token:KEY");
-      return new Account(host, base, client, token, ini.text("zendesk/Query").orElse(""),
-          ini.whole("zendesk/RequestsPerMinute", 100, 1, 100_000));
+    /** @throws Fault CONFIG with every mistake, one a line */
+    void refuseMistakes() {
+      warnOfUnknownKeys();
+      warnIfOthersCanRead();
+      if (!mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", mistakes));
     }
 
-    private static Optional<Client> client(Ini ini, String section, boolean required) {
-      var id = ini.text(section + "/ClientId");
-      var secret = ini.secret(section + "/ClientSecret");
-      ini.check(section + (id.isPresent() ? "/ClientSecret" : "/ClientId"), id.isPresent() == secret.isPresent(),
-          "missing", "both ClientId and ClientSecret of an OAuth client");
-      ini.check(section + "/ClientId", !required || id.isPresent() || secret.isPresent(), "missing",
-          "ClientId and ClientSecret of an OAuth client, or older Credentials");
-      return id.flatMap(i -> secret.map(s -> new Client(i, s)));
+    /** Whether the mail server is signed in to. */
+    boolean hasMailSignIn() {
+      return password != null || tokenUrl != null;
     }
 
-    private static Mail mail(Ini ini) {
-      var sender = ini.required("email/Sender", "an address such as a@example.com", Config::address);
-      var recipients = ini.list("email/Recipient", "addresses such as a@example.com", Config::address);
-      ini.check("email/Recipient", ini.text("email/Recipient").isPresent(), "missing", "one address or more");
-      var host = ini.text("email/Host").orElse("smtp.gmail.com");
-      var security = ini.choice("email/Security", Security.STARTTLS);
-      ini.check("email/Security", security != Security.NONE || isLoopback(host), "none to " + host,
-          "starttls or tls; none is for loopback only");
-      var client = client(ini, "email", false);
-      var url = ini.url("email/TokenUrl");
-      ini.check("email/TokenUrl", client.isPresent() == url.isPresent() || client.isEmpty()
-          && ini.text("email/TokenUrl").isEmpty(), "incomplete", "TokenUrl, ClientId and ClientSecret together");
-      var scope = ini.text("email/Scope").orElse("");
-      return new Mail(sender, recipients, ini.text("email/Username").orElse(sender), ini.secret("email/Password"), host,
-          ini.whole("email/Port", 587, 1, 65535), security,
-          url.flatMap(u -> client.map(c -> new TokenDoor(u, c, scope))),
-          ini.text("email/Subject").orElse("Ticket Spike Alert!"));
+    private Client client(String idKey, String secretKey) {
+      var id = text(idKey, null);
+      var secret = secret(secretKey);
+      if (id == null && secret == null) return null;
+      check(id == null ? idKey : secretKey, id != null && secret != null, "missing",
+          "both ClientId and ClientSecret of an OAuth client");
+      return id == null || secret == null ? null : new Client(id, secret);
     }
 
-    private static String address(String text) {
-      return must(text, address -> address.matches("[^\\s@,;<>\"\\p{Cntrl}]+@[^\\s@,;<>\"\\p{Cntrl}]+"));
+    private static String zendeskHost(String domain) {
+      var name = lower(domain).replaceFirst("^https://", "").replaceFirst("/.*$", "")
+          .replaceFirst("\\.zendesk\\.com$", "");
+      require(name.matches("[a-z0-9]([a-z0-9-]*[a-z0-9])?"));
+      return name + ".zendesk.com";
     }
 
-    static boolean isLoopback(String host) { return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?"); }
+    private static String host(String text) {
+      var name = IDN.toASCII(text);
+      require(HOST.matcher(name).matches() || name.matches("\\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]*]?"));
+      return name;
+    }
 
-    static <T> T must(T value, Predicate<T> sensible) {
-      if (sensible.test(value)) return value;
-      throw new IllegalArgumentException();
+    /** What is accepted here can be sent: no later step may refuse an address of auth.ini. */
+    static InternetAddress address(String text) {
+      var given = text.replaceAll("[\\p{Z}\\p{Cf}\\p{Cc}]+", " ").strip();
+      var named = NAME_AND_ADDRESS.matcher(given);
+      var name = named.matches() ? unquoted(named.group(1)) : "";
+      var mail = unquoted(named.matches() ? named.group(2).strip() : given);
+      int at = mail.lastIndexOf('@');
+      require(at > 0);
+      var ascii = mail.substring(0, at + 1) + IDN.toASCII(mail.substring(at + 1));
+      require(MAIL_ADDRESS.matcher(ascii).matches());
+      try {
+        var address = new InternetAddress(ascii, true);
+        if (!name.isEmpty()) address.setPersonal(name, "UTF-8");
+        return address;
+      } catch (AddressException | UnsupportedEncodingException e) {
+        throw new IllegalArgumentException(e);
+      }
+    }
+
+    private static ZoneId zone(String text) {
+      for (var id : ZoneId.getAvailableZoneIds()) {
+        if (id.equalsIgnoreCase(text)) return ZoneId.of(id);
+      }
+      return ZoneId.of(text); // such as +05:30
     }
   }
 
-  /** OAuth client credentials. */
-  record Client(String id, String secret) { }
-
-  /** The Zendesk account: its host, where its API is, and how to sign in ({@code oauth} before {@code token}). */
-  record Account(String host, URI base, Optional<Client> oauth, Optional<String> token, String query,
-      int requestsPerMinute) { }
-
-  /** Where an OAuth token for SMTP comes from. */
-  record TokenDoor(URI url, Client client, String scope) { }
-
-  record Mail(String sender, List<String> recipients, String username, Optional<String> password, String host, int port,
-      Security security, Optional<TokenDoor> oauth, String subject) { }
-
-  enum Security { STARTTLS, TLS, NONE }
-  enum Repeat { EVERY, GROWTH, FIRST }
-  enum YesNo { YES, NO }
-  enum RuleName { MEAN, WEEKLY }
-
-  /** auth.ini as text by {@code section/Key}, without case. Gathers every mistake and every key that is asked for. */
-  static final class Ini {
+  /** auth.ini as text by {@code [section] Key}, without case. Gathers every mistake. */
+  static class Ini {
+    private static final Pattern SECTION = Pattern.compile("\\s*\\[([^\\]]*)]\\s*([;#].*)?");
+    private static final Pattern COMMENT = Pattern.compile("\\s*([;#].*)?");
+    private static final Pattern CONTINUATION =
+        Pattern.compile("\\s+(?![A-Za-z]+\\s*(=|:(\\s|$))).+");
     private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
+
     final List<String> mistakes = new ArrayList<>();
-    final List<String> secrets = new ArrayList<>();
-    final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
+    final Path folder; // the INI's own, which every path is relative to
+    protected final List<String> secrets = new ArrayList<>();
+    private final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
     private final Map<String, String> values = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     private final Path file;
-    private final Map<String, String> env;
-    private final Duration patience;
+    private final World world;
+    private final boolean offline;
     private boolean holdsSecrets;
 
-    /** @param patience with a command that prints a secret */
-    Ini(Path file, Map<String, String> env, Duration patience) {
+    Ini(Path file, World world, boolean offline) {
       this.file = file;
-      this.env = env;
-      this.patience = patience;
-      var text = Disk.read(file, Exit.CONFIG).orElseThrow(() ->
-          Exit.CONFIG.fault("%s: not found (expected a copy of auth.ini.example, or --config FILE)", file));
+      this.world = world;
+      this.offline = offline;
+      var parent = file.getParent();
+      this.folder = parent == null ? Path.of("") : parent;
+
+      var text = Disk.read(file, Exit.CONFIG);
+      if (text == null) throw notFound(file);
       var parser = new org.ini4j.Ini();
       parser.getConfig().setEscape(false); // a backslash in a password is a plain character,
       parser.getConfig().setEscapeNewline(false); // at its end too
       parser.getConfig().setMultiOption(true);
-      try { parser.load(new StringReader(joinIndented(text))); }
-      catch (IOException e) {
+      try {
+        parser.load(new StringReader(normalized(text)));
+      } catch (IOException e) {
         var line = LINE_NUMBER.matcher(e.getMessage()); // the rest of the message may be a password
-        throw Exit.CONFIG.fault("%s: line %s is neither [section] nor Key = value", file,
-            line.find() ? line.group(1) : "?");
+        throw Exit.CONFIG.fault("%s: line %s is neither [section] nor Key = value",
+            Disk.shown(file), line.find() ? line.group(1) : "?");
       }
-      parser.forEach((section, keys) -> keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
+      parser.forEach((section, keys) ->
+          keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
     }
 
-    /** Indented lines go on with a list; ini4j knows no such lines. The number of lines stays the same. */
-    private static String joinIndented(String text) {
+    private static Fault notFound(Path file) {
+      if (Disk.isGarbled(Disk.shown(file))) {
+        return Exit.CONFIG.fault("%s: not found in the locale of this run (set LC_ALL=C.UTF-8)",
+            Disk.shown(file));
+      }
+      return Exit.CONFIG.fault("%s: not found (run from its folder, or give --config FILE; to "
+          + "begin, copy auth.ini.example)", Disk.shown(file));
+    }
+
+    /**
+     * What ini4j does not know: comments behind a section, and indented lines that continue the
+     * list above. The number of lines stays.
+     */
+    private static String normalized(String text) {
       var lines = new ArrayList<String>();
-      int list = -1;
+      int last = -1; // the line that a continuation belongs to
       for (var line : text.split("\\R", -1)) {
-        boolean silent = line.matches("\\s*([#;].*)?");
-        boolean goesOn = list >= 0 && line.matches("\\s++(?![#;]|[A-Za-z]+\\s*=).+");
-        if (goesOn) lines.set(list, lines.get(list) + " " + line.strip());
-        else if (!silent) list = lines.size();
-        lines.add(goesOn ? "" : line);
+        var section = SECTION.matcher(line);
+        if (COMMENT.matcher(line).matches()) {
+          lines.add(line);
+        } else if (section.matches()) {
+          last = -1;
+          lines.add("[" + section.group(1).strip() + "]");
+        } else if (last >= 0 && CONTINUATION.matcher(line).matches()) {
+          lines.set(last, lines.get(last) + " " + line.strip());
+          lines.add("");
+        } else {
+          last = lines.size();
+          lines.add(line.strip());
+        }
       }
       return String.join("\n", lines);
     }
 
     private void put(String section, String key, List<String> given) {
-      var name = (section.equalsIgnoreCase("mods") ? "misc" : section) + "/" + key;
+      var known = section.equalsIgnoreCase("mods") ? "misc" : section; // the Python script's name
+      var name = "[%s] %s".formatted(known, key);
       check(name, given.size() == 1 && !values.containsKey(name), "given twice", "once");
-      values.put(name, unquoted(Objects.requireNonNullElse(given.get(0), "").strip()));
+      values.put(name, Objects.requireNonNullElse(given.get(0), "").strip());
     }
 
-    /** Notes a mistake unless all is well; the default is taken for the time being. */
-    void check(String key, boolean well, String wrong, String expected) {
-      if (!well) mistakes.add("%s: [%s: %s (expected %s)".formatted(file, key.replace("/", "] "), wrong, expected));
+    /** The file's whole path, for messages and mails. */
+    String shown() {
+      return Disk.shown(file);
     }
 
-    Optional<String> text(String key) {
+    /** Notes a mistake unless the key is right; the caller goes on with the default. */
+    void check(String key, boolean right, String wrong, String expected) {
+      boolean matters = !offline || key.matches("\\[(default|misc|spike)] .*");
+      if (right || !matters) return;
+      mistakes.add("%s: %s: %s (expected %s)".formatted(Disk.shown(file), key, wrong, expected));
+    }
+
+    boolean isWrong(String key) {
+      var start = "%s: %s: ".formatted(Disk.shown(file), key);
+      return mistakes.stream().anyMatch(mistake -> mistake.startsWith(start));
+    }
+
+    /** The value as it stands, for texts that may hold ; and #. */
+    String wholeText(String key, String fallback) {
       asked.add(key);
-      return Optional.ofNullable(values.get(key)).filter(value -> !value.isEmpty());
+      var value = unquoted(values.getOrDefault(key, ""));
+      return value.isEmpty() ? fallback : value;
     }
 
-    <T> Optional<T> parsed(String key, String expected, Function<String, T> parse) {
-      return text(key).flatMap(value -> {
-        try { return Optional.of(parse.apply(value)); }
-        catch (IllegalArgumentException | DateTimeException e) { // a URL may be secret
-          check(key, false, key.endsWith("Url") ? "malformed" : "'%s'".formatted(value), expected);
-          return Optional.empty();
-        }
-      });
+    /** The value without a comment behind it. */
+    String text(String key, String fallback) {
+      asked.add(key);
+      var value = unquoted(withoutComment(values.getOrDefault(key, "")));
+      return value.isEmpty() ? fallback : value;
     }
 
-    String required(String key, String expected, UnaryOperator<String> parse) {
-      check(key, text(key).isPresent(), "missing", expected);
-      return parsed(key, expected, parse).orElse("missing");
+    /** A comment begins with ; or # behind a blank, outside double quotes. */
+    private static String withoutComment(String value) {
+      boolean quoted = false;
+      for (int i = 0; i < value.length(); i++) {
+        char c = value.charAt(i);
+        if (c == '"') quoted = !quoted;
+        boolean starts = i == 0 || Character.isWhitespace(value.charAt(i - 1));
+        if (!quoted && starts && (c == ';' || c == '#')) return value.substring(0, i).strip();
+      }
+      return value;
     }
 
-    private <N extends Number> Optional<N> within(String key, String kind, double least, double most,
-        Function<String, N> parse) {
-      return parsed(key, "%s from %.0f to %.0f".formatted(kind, least, most), text ->
-          Config.must(parse.apply(text), n -> n.doubleValue() >= least && n.doubleValue() <= most));
+    <T> T parsed(String key, T fallback, Function<String, T> parse, String expected) {
+      var value = text(key, null);
+      if (value == null) return fallback;
+      try {
+        return parse.apply(value);
+      } catch (IllegalArgumentException | DateTimeException e) {
+        check(key, false, "'" + oneLine(value) + "'", expected);
+        return fallback;
+      }
+    }
+
+    <T> T required(String key, Function<String, T> parse, String expected) {
+      check(key, text(key, null) != null, "missing", expected);
+      return parsed(key, null, parse, expected);
     }
 
     int whole(String key, int fallback, int least, int most) {
-      return within(key, "a whole number", least, most, Integer::valueOf).orElse(fallback);
+      return parsed(key, fallback, text -> {
+        require(text.matches("\\d{1,9}"));
+        int value = Integer.parseInt(text);
+        require(value >= least && value <= most);
+        return value;
+      }, "a whole number from %d to %d".formatted(least, most));
     }
 
-    double number(String key, double fallback, double least, double most) {
-      return within(key, "a number", least, most, Double::valueOf).orElse(fallback);
+    double number(String key, double fallback, double least, double most, String expected) {
+      return parsed(key, fallback, text -> {
+        require(text.matches("\\d{1,12}(\\.\\d{1,12})?|\\.\\d{1,12}"));
+        double value = Double.parseDouble(text);
+        require(value >= least && value <= most);
+        return value;
+      }, expected);
     }
 
     <E extends Enum<E>> E choice(String key, E fallback) {
-      var type = fallback.getDeclaringClass();
-      return parsed(key, Stream.of(type.getEnumConstants()).map(e -> lower(e.name())).collect(joining(" or ")),
-          text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT))).orElse(fallback);
+      var names = new StringJoiner(" or ");
+      for (var each : fallback.getDeclaringClass().getEnumConstants()) {
+        names.add(lower(each.name()));
+      }
+      return parsed(key, fallback, text ->
+          Enum.valueOf(fallback.getDeclaringClass(), text.toUpperCase(Locale.ROOT)),
+          names.toString());
     }
 
-    /** The INI's own, which every path is relative to. */
-    Path folder() { return file.toAbsolutePath().normalize().getParent(); }
-
-    Path path(String key, String fallback) {
-      return parsed(key, "a file name", text -> folder().resolve(text).normalize()).orElse(folder().resolve(fallback));
+    boolean yesOrNo(String key, boolean fallback) {
+      return parsed(key, fallback, text -> {
+        boolean yes = lower(text).matches("yes|true|on|1");
+        require(yes || lower(text).matches("no|false|off|0"));
+        return yes;
+      }, "yes or no");
     }
 
-    Optional<URI> url(String key) {
-      return parsed(key, "an https URL, or http to loopback", text ->
-          Config.must(URI.create(text.replaceFirst("/+$", "")), uri -> uri.getHost() != null
-              && uri.getUserInfo() == null && ("https".equals(uri.getScheme())
-              || "http".equals(uri.getScheme()) && Config.isLoopback(uri.getHost()))));
+    /** For parsers: says that a text is not what was expected. */
+    static void require(boolean right) {
+      if (!right) throw new IllegalArgumentException();
+    }
+
+    /** A file that can be replaced by a rename, which would cut a link: so its target is taken. */
+    Path file(String key, String fallback) {
+      var expected = "a file, or one that can be made";
+      try {
+        var given = text(key, fallback);
+        var path = folder.resolve(Disk.path(given)).normalize();
+        boolean isFile = path.getFileName() != null && !given.endsWith("/");
+        check(key, isFile && !Files.isDirectory(path), "'" + given + "' is a folder", expected);
+        if (Files.isSymbolicLink(path) && Files.exists(path)) return path.toRealPath();
+        check(key, !Files.isSymbolicLink(path), "'" + given + "' is a link to nothing", expected);
+        return isFile ? path : folder.resolve(fallback);
+      } catch (InvalidPathException e) {
+        check(key, false, oneLine(e.getReason()), expected);
+      } catch (IOException e) {
+        check(key, false, Disk.reason(e, "read"), expected);
+      }
+      return folder.resolve(fallback);
+    }
+
+    /** An https address, or http to this machine; never shown, since it may hold a password. */
+    URI url(String key) {
+      return url(key, false);
+    }
+
+    private URI url(String key, boolean privateToo) {
+      var value = text(key, null);
+      if (value == null) return null;
+      var url = uri(value);
+      if (url != null && url.getUserInfo() == null) {
+        if ("https".equals(url.getScheme())) return url;
+        boolean near = isLoopback(url.getHost()) || privateToo && isPrivate(url.getHost());
+        if ("http".equals(url.getScheme()) && near) return url;
+      }
+      check(key, false, "malformed", privateToo ? "an https URL, or http to a private address"
+          : "an https URL, or http to this machine");
+      return null;
+    }
+
+    private static URI uri(String text) {
+      try {
+        var url = new URI(text);
+        return url.getHost() == null ? null : url;
+      } catch (URISyntaxException e) {
+        return null;
+      }
+    }
+
+    /** An address to which paths are added. */
+    URI baseUrl(String key, String fallback) {
+      var url = url(key);
+      return URI.create(url == null ? fallback : url.toString().replaceFirst("/+$", ""));
     }
 
     /** An address that is a password too. */
-    Optional<URI> secretUrl(String key) {
-      text(key).ifPresent(secrets::add);
-      return url(key);
+    URI secretUrl(String key, boolean privateToo) {
+      var value = text(key, null);
+      if (value == null) return null;
+      secrets.add(value);
+      holdsSecrets = true;
+      return url(key, privateToo);
     }
 
-    /** A JSON list of texts, or words between commas. */
-    <T> List<T> list(String key, String expected, Function<String, T> parse) {
-      return parsed(key, "a list of " + expected, text -> texts(text).map(parse).toList()).orElse(List.of());
+    static boolean isLoopback(String host) {
+      return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?");
     }
 
-    private static Stream<String> texts(String value) {
-      if (!value.startsWith("[")) return Stream.of(value.split(",")).map(String::strip).filter(s -> !s.isEmpty());
-      try { return List.of(JSON.readValue(value, String[].class)).stream(); }
-      catch (JsonProcessingException | NullPointerException e) { // List.of takes no null
-        throw new IllegalArgumentException(e);
+    /** RFC 1918 and 4193, and names that no public name server knows. */
+    private static boolean isPrivate(String host) {
+      return host.matches("10(\\.\\d{1,3}){3}|192\\.168(\\.\\d{1,3}){2}"
+          + "|172\\.(1[6-9]|2\\d|3[01])(\\.\\d{1,3}){2}|\\[?f[cd][0-9a-f:]+]?"
+          + "|[A-Za-z0-9-]+|.*\\.(local|lan|internal)");
+    }
+
+    /** A JSON list of texts, or words between separators, in quotes or without. */
+    <T> List<T> list(String key, String separators, Function<String, T> parse, String expected) {
+      asked.add(key);
+      var value = values.getOrDefault(key, "");
+      boolean holdsMore = value.matches(".*\\s;.*@.*"); // a semicolon that parts two addresses
+      var text = holdsMore ? value : withoutComment(value);
+      var list = new ArrayList<T>();
+      try {
+        for (var word : words(text, separators)) list.add(parse.apply(word));
+      } catch (IllegalArgumentException | DateTimeException e) {
+        check(key, false, "'" + oneLine(text) + "'", "a list of " + expected);
       }
+      return list;
     }
 
-    /** From the environment, else the first line that KeyCommand prints, else the file. */
-    Optional<String> secret(String key) {
-      var fromFile = text(key);
-      var command = text(key + "Command");
-      holdsSecrets |= fromFile.isPresent();
-      var secret = Optional.ofNullable(env.get("SPIKE_" + key.replace('/', '_').toUpperCase(Locale.ROOT)))
-          .filter(value -> !value.isEmpty()).or(() -> command.flatMap(line -> output(key + "Command", line)))
-          .or(() -> fromFile);
-      secret.ifPresent(secrets::add);
+    private static List<String> words(String text, String separators) {
+      if (text.startsWith("[") && text.endsWith("]")) {
+        try {
+          return List.of(JSON.readValue(text, String[].class)); // which takes no null
+        } catch (JsonProcessingException | NullPointerException e) {
+          return split(text.substring(1, text.length() - 1), separators); // Python's own quotes
+        }
+      }
+      return split(text, separators);
+    }
+
+    private static List<String> split(String text, String separators) {
+      var words = new ArrayList<String>();
+      for (var part : text.split(separators)) {
+        var word = unquoted(part.strip()).strip();
+        if (!word.isEmpty()) words.add(word);
+      }
+      return words;
+    }
+
+    /** From the environment, else the first line that KeyCommand prints, else the file; or null. */
+    String secret(String key) {
+      var inFile = wholeText(key, null);
+      var command = wholeText(key + "Command", null);
+      holdsSecrets |= inFile != null;
+      if (offline) return null;
+
+      var secret = inEnvironment(key);
+      if (secret == null && command != null) secret = printed(key + "Command", command);
+      if (secret == null) secret = inFile;
+      if (secret != null) secrets.add(secret);
       return secret;
     }
 
-    private Optional<String> output(String key, String command) {
+    /** From a variable such as SPIKE_EMAIL_PASSWORD for [email] Password. */
+    private String inEnvironment(String key) {
+      var name = "SPIKE_" + key.replace("[", "").replace("] ", "_").toUpperCase(Locale.ROOT);
+      var value = world.env.getOrDefault(name, "");
+      check(key, !Disk.isGarbled(value), name + " has characters that the locale of this run does "
+          + "not have", "LC_ALL=C.UTF-8 beside it");
+      return value.isEmpty() ? null : value;
+    }
+
+    private String printed(String key, String command) {
       try {
-        var process = new ProcessBuilder("sh", "-c", command).directory(folder().toFile())
-            .redirectError(ProcessBuilder.Redirect.INHERIT).start();
-        try { return Optional.of(Deadline.within(patience, () -> firstLine(process))); }
-        finally { Stream.concat(process.descendants(), Stream.of(process.toHandle())).forEach(ProcessHandle::destroy); }
+        var process = new ProcessBuilder("sh", "-c", command)
+            .directory(folder.toString().isEmpty() ? null : folder.toFile())
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+        try {
+          return Deadline.within(world.timeout.dividedBy(3), () -> firstLine(process));
+        } finally {
+          process.descendants().forEach(ProcessHandle::destroy);
+          process.destroy();
+        }
       } catch (IOException e) {
         check(key, false, "failed, " + e.getMessage(), "a command that prints the secret");
-        return Optional.empty();
+        return null;
       }
     }
 
+    /** Not read to the end, since an agent that the command started may hold the pipe. */
     private static String firstLine(Process process) throws IOException, InterruptedException {
       process.getOutputStream().close();
-      var line = process.inputReader(UTF_8).readLine(); // not to the end: an agent that it started may hold the pipe
-      if (process.waitFor() == 0 && line != null && !line.isEmpty()) return line;
-      throw new IOException("exit code %d%s".formatted(process.exitValue(), line == null ? ", no line" : ""));
+      var line = process.inputReader(UTF_8).readLine();
+      int code = process.waitFor();
+      if (code != 0) throw new IOException("exit code " + code);
+      if (line == null || line.isEmpty()) throw new IOException("exit code 0, no line");
+      return line;
     }
 
-    private void warnIfOthersCanRead(World world) {
+    void warnIfOthersCanRead() {
+      if (!holdsSecrets || offline) return;
       try {
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
-        if (!holdsSecrets || rights.endsWith("---")) return;
-        world.warn("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s".formatted(file, rights));
+        if (rights.endsWith("---")) return;
+        world.warn("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s"
+            .formatted(Disk.shown(file), rights));
       } catch (IOException e) {
-        world.detail("%s: permissions not known (%s)".formatted(file, e));
+        world.detail(Disk.shown(file) + ": its rights are not known");
       }
     }
 
-    /** A warning for each key that nothing asks for, with the known one that shares most pairs of letters. */
-    List<String> unknownKeys() {
-      return values.keySet().stream().filter(key -> !asked.contains(key)).map(key -> {
-        var near = asked.stream().max(Comparator.comparingDouble(known -> alike(known, key))).orElseThrow();
-        return key.matches("\\w*/\\w*") ? "%s: [%s: unknown key, ignored (did you mean [%s?)".formatted(file,
-            key.replace("/", "] "), near.replace("/", "] ")) // else it may be a piece of a password
-            : "%s: [%s] has a line whose key is no word, ignored (expected Key = value)".formatted(file,
-                key.replaceFirst("/.*", ""));
-      }).toList();
+    /** A warning for each key of the file that nothing asks for. */
+    void warnOfUnknownKeys() {
+      for (var key : values.keySet()) {
+        if (asked.contains(key)) continue;
+        boolean isName = key.matches("\\[\\w*] \\w*"); // else it may be a piece of a password
+        world.warn(shown() + ": " + (isName
+            ? key + ": unknown key, ignored (did you mean " + nearest(key) + "?)"
+            : key.replaceFirst("] .*", "]") + " has a line whose key is no word, ignored (expected "
+                + "Key = value)"));
+      }
     }
 
-    private static double alike(String a, String b) {
-      return (double) IntStream.range(1, a.length()).filter(i -> lower(b).contains(lower(a.substring(i - 1, i + 1))))
-          .count() / (a.length() + b.length());
+    /** The known key that shares most pairs of letters with the given one. */
+    private String nearest(String key) {
+      return Collections.max(asked, Comparator.comparingDouble(known -> likeness(known, key)));
+    }
+
+    /** Dice's coefficient of the pairs of letters: 0 for nothing in common, 1 for equal. */
+    private static double likeness(String a, String b) {
+      var pairsOfA = pairs(a);
+      var pairsOfB = pairs(b);
+      var common = new HashSet<>(pairsOfA);
+      common.retainAll(pairsOfB);
+      return 2.0 * common.size() / (pairsOfA.size() + pairsOfB.size());
+    }
+
+    private static Set<String> pairs(String text) {
+      var pairs = new HashSet<String>();
+      for (int i = 0; i + 2 <= text.length(); i++) pairs.add(lower(text.substring(i, i + 2)));
+      return pairs;
     }
   }
 
-  static String lower(String text) { return text.toLowerCase(Locale.ROOT); }
-  static String unquoted(String text) { return text.replaceAll("^\"(.*)\"$", "$1"); }
+  // ==== Hour: which hour is meant ===============================================================
 
-  // ==== Hour: which full hour is meant =================================================
-
-  /** A full UTC hour {@code [from, to)}, as whole hours since 1970-01-01T00Z. */
+  /** A full UTC hour {@code [from, to)}, by its number since 1970. */
   record Hour(long number) implements Comparable<Hour> {
-    private static final DateTimeFormatter NAME = DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH[:00[:00]'Z']")
-        .withResolverStyle(java.time.format.ResolverStyle.STRICT);
+    private static final DateTimeFormatter NAME =
+        DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH[:00[:00]]['Z']")
+            .withResolverStyle(ResolverStyle.STRICT);
 
-    static Hour of(LocalDate date, int hourOfDay) { return new Hour(date.toEpochDay() * 24 + hourOfDay); }
+    static Hour of(LocalDate date, int hourOfDay) {
+      return new Hour(date.toEpochDay() * 24 + hourOfDay);
+    }
+
     /** The hour that contains the instant. */
-    static Hour of(Instant instant) { return new Hour(Math.floorDiv(instant.getEpochSecond(), 3600L)); }
-    /** @throws DateTimeException when the text is no full UTC hour */
-    static Hour parse(String text) { return of(LocalDateTime.parse(text, NAME).toInstant(ZoneOffset.UTC)); }
-    static Hour lastFull(Clock clock) { return of(clock.instant()).plus(-1); }
+    static Hour of(Instant instant) {
+      return new Hour(Math.floorDiv(instant.getEpochSecond(), 3600L));
+    }
+
+    /** @throws DateTimeException when the text is no full UTC hour of the years 2000 to 2199 */
+    static Hour parse(String text) {
+      var time = LocalDateTime.parse(text, NAME);
+      if (time.getYear() < 2000 || time.getYear() > 2199) {
+        throw new DateTimeException("year out of range");
+      }
+      return of(time.toInstant(ZoneOffset.UTC));
+    }
+
+    static Hour lastFull(Instant now) {
+      return of(now).plus(-1);
+    }
 
     /** The hours from {@code first} up to and without {@code end}, oldest first. */
     static Stream<Hour> range(Hour first, Hour end) {
       return LongStream.range(first.number, end.number).mapToObj(Hour::new);
     }
 
-    Instant from() { return Instant.ofEpochSecond(number * 3600); }
-    Instant to() { return plus(1).from(); }
-    Hour plus(long hours) { return new Hour(number + hours); }
-    LocalDate date(ZoneId zone) { return LocalDate.ofInstant(from(), zone); }
-
-    /** The hours that the local clock calls the same, {@code days} before: none or two around a clock change. */
-    List<Hour> sameHour(int days, ZoneId zone) {
-      if (zone.getRules().isFixedOffset()) return List.of(plus(-24L * days)); // the same, and quick
-      var local = LocalDateTime.ofInstant(from(), zone).minusDays(days);
-      return zone.getRules().getValidOffsets(local).stream().map(offset -> of(local.toInstant(offset))).toList();
+    Instant from() {
+      return Instant.ofEpochSecond(number * 3600);
     }
 
-    /** Such as {@code 2026-11-24T13}, for file names. */
-    String name() { return toString().substring(0, 13); }
-    @Override public int compareTo(Hour other) { return Long.compare(number, other.number); }
+    Instant to() {
+      return plus(1).from();
+    }
+
+    Hour plus(long hours) {
+      return new Hour(number + hours);
+    }
+
+    /** Hours from the other one to this one. */
+    long since(Hour other) {
+      return number - other.number;
+    }
+
+    boolean isBefore(Hour other) {
+      return number < other.number;
+    }
+
+    boolean isAfter(Hour other) {
+      return number > other.number;
+    }
+
+    LocalDate date(ZoneId zone) {
+      return LocalDate.ofInstant(from(), zone);
+    }
+
+    /** The hours that the local clock calls the same: none or two around a clock change. */
+    List<Hour> daysBefore(int days, ZoneId zone) {
+      if (zone.getRules().isFixedOffset()) return List.of(plus(-24L * days)); // the same, quicker
+      var local = LocalDateTime.ofInstant(from(), zone).minusDays(days);
+      var hours = new ArrayList<Hour>(2);
+      for (var offset : zone.getRules().getValidOffsets(local)) {
+        hours.add(of(local.toInstant(offset)));
+      }
+      return hours;
+    }
+
+    /** Such as {@code 2026-11-24T13}, for file names and for {@code explain}. */
+    String name() {
+      return from().toString().substring(0, 13);
+    }
+
+    @Override
+    public int compareTo(Hour other) {
+      return Long.compare(number, other.number);
+    }
+
     /** Such as {@code 2026-11-24T13:00Z}. */
-    @Override public String toString() { return from().toString().replace(":00:00Z", ":00Z"); }
+    @Override
+    public String toString() {
+      return name() + ":00Z";
+    }
   }
 
-  // ==== World: what the program sees of the machine ======================================
+  // ==== Http: one request, its retries, and what a refusal means ================================
+
+  /**
+   * Strict: a text is no number and 1.5 no count, so that nonsense never becomes a count. Bounded,
+   * so that an answer without end is refused before it fills the memory.
+   */
+  static final ObjectMapper JSON = JsonMapper.builder(
+          JsonFactory.builder().streamReadConstraints(StreamReadConstraints.builder()
+              .maxDocumentLength(64L << 20).maxStringLength(1 << 20).build()).build())
+      .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+      .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+      .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+      .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+      .build();
+
+  /** HTTP with one retry loop for everything. No redirect is followed: it carries credentials. */
+  static final class Http {
+    private static final int TRIES = 5;
+    private static final int TRIES_AT_A_LIMIT = 8; // two minutes; a limit resets within one
+    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+    private static final Duration LONGEST_WAIT = Duration.ofMinutes(2);
+    private static final int LONGEST_REASON = 16_384; // bytes read of an error page
+
+    private final World world;
+    private final Pace pace;
+    private final HttpClient client;
+
+    Http(World world, Pace pace) {
+      this.world = world;
+      this.pace = pace;
+      this.client = HttpClient.newBuilder()
+          .connectTimeout(CONNECT_TIMEOUT)
+          .version(HttpClient.Version.HTTP_1_1)
+          .followRedirects(HttpClient.Redirect.NEVER)
+          .proxy(new EnvironmentProxy(world.env))
+          .authenticator(new ProxyPassword(world.env))
+          .build();
+    }
+
+    record Answer<T>(T value, HttpHeaders headers) { }
+
+    /** For the constructors of answers: what they refuse is asked for again. */
+    static void expect(boolean right, String otherwise) {
+      if (!right) throw new IllegalArgumentException(otherwise);
+    }
+
+    /**
+     * Asks until there is an answer.
+     *
+     * @param request built anew for each try, since a token may end between two
+     * @param type    a record of the JSON that is expected, which refuses nonsense
+     * @param where   the key of auth.ini that names the server, for messages
+     * @throws Refused for a final refusal
+     * @throws Fault   ZENDESK when the tries are used up
+     */
+    <T> Answer<T> send(Supplier<HttpRequest> request, Class<T> type, String where) {
+      int failures = 0;
+      int limits = 0;
+      while (true) {
+        pace.await(world);
+        var asked = request.get();
+        var place = where + " " + asked.uri().getHost();
+        try {
+          var answer = sendOnce(asked, type, world.timeout);
+          pace.heed(answer.headers(), world);
+          return answer;
+        } catch (IOException e) {
+          if (hasCause(e, CertificateException.class) || hasCause(e, SSLHandshakeException.class)) {
+            throw Exit.ZENDESK.fault(e, "%s: its certificate is refused: %s (expected a valid one "
+                + "for that name, from an authority that Java trusts)", place, reason(e));
+          }
+          boolean limit = e instanceof Unavailable unavailable && unavailable.isLimit();
+          int tried = limit ? ++limits : ++failures;
+          var wait = waitAfter(tried, e);
+          boolean isLast = tried == (limit ? TRIES_AT_A_LIMIT : TRIES);
+          if (isLast || wait.compareTo(LONGEST_WAIT) > 0) {
+            throw Exit.ZENDESK.fault(e, "%s: %s (tried %s); the next run asks again", place,
+                reason(e), count(failures + limits, "time"));
+          }
+          world.detail("%s: %s, again in %s s".formatted(place, reason(e),
+              decimal(wait.toMillis() / 1000.0)));
+          world.pause(wait);
+        }
+      }
+    }
+
+    /** What the server asked for, else 1, 2, 4, 8 seconds and so on, and a little chance. */
+    private static Duration waitAfter(int tried, IOException e) {
+      if (e instanceof Unavailable unavailable && unavailable.retryAfter != null) {
+        return unavailable.retryAfter;
+      }
+      long seconds = Math.min(60, 1L << (tried - 1));
+      return Duration.ofMillis(seconds * 1000 + ThreadLocalRandom.current().nextInt(500));
+    }
+
+    /**
+     * One try.
+     *
+     * @param type Void when the body does not matter
+     * @throws Refused     for a final refusal
+     * @throws IOException for everything that may be better soon
+     */
+    <T> Answer<T> sendOnce(HttpRequest request, Class<T> type, Duration limit) throws IOException {
+      return Deadline.within(limit, () -> {
+        long start = System.nanoTime();
+        var answer = client.send(request, HttpResponse.BodyHandlers.ofInputStream());
+        world.detail("%s %s: %d in %d ms".formatted(request.method(), shown(request, type),
+            answer.statusCode(), (System.nanoTime() - start) / 1_000_000));
+        try (var body = unpacked(answer)) {
+          if (answer.statusCode() / 100 == 2) {
+            return new Answer<>(read(body, answer.headers(), type), answer.headers());
+          }
+          throw refusal(answer.statusCode(), body, answer.headers());
+        }
+      });
+    }
+
+    /** An address whose answer does not matter is a webhook's or a watcher's: a password itself. */
+    private static String shown(HttpRequest request, Class<?> type) {
+      var url = request.uri();
+      return type == Void.class ? url.getHost() : URLDecoder.decode(url.toString(), UTF_8);
+    }
+
+    private static InputStream unpacked(HttpResponse<InputStream> answer) throws IOException {
+      var coding = lower(answer.headers().firstValue("content-encoding").orElse("identity")).strip();
+      return switch (coding) {
+        case "gzip", "x-gzip" -> new GZIPInputStream(answer.body());
+        case "identity", "" -> answer.body();
+        default -> throw new IOException("answers in a coding that was not asked for");
+      };
+    }
+
+    private <T> T read(InputStream body, HttpHeaders headers, Class<T> type) throws IOException {
+      if (type == Void.class) {
+        body.readNBytes(LONGEST_REASON); // so that the connection may be used again
+        return null;
+      }
+      if (lower(headers.firstValue("content-type").orElse("")).contains("html")) {
+        throw new IOException("answers with a web page, not JSON: no API is at this address, or "
+            + "the account is closed");
+      }
+      var value = JSON.readValue(body, type);
+      if (value == null) throw new IOException("an empty answer");
+      return value;
+    }
+
+    /** The exception that a status other than 2xx stands for. */
+    private IOException refusal(int status, InputStream body, HttpHeaders headers)
+        throws IOException {
+      var text = new String(body.readNBytes(LONGEST_REASON), UTF_8);
+      var reason = world.foreign(errorText(text));
+      if (isTemporary(status) || reason.startsWith("unavailable")) {
+        var wait = retryAfter(headers);
+        if (wait == null && status == 429) wait = reset(headers);
+        return new Unavailable(status, "answers %d %s".formatted(status, reason).strip(), wait);
+      }
+      if (status / 100 == 3) {
+        reason = "redirect to " + hostOf(headers.firstValue("location").orElse(""));
+      }
+      throw new Refused(status, reason);
+    }
+
+    static boolean isTemporary(int status) {
+      return status >= 500 || Set.of(408, 409, 425, 429).contains(status);
+    }
+
+    /** The host alone, since the address may hold a secret. */
+    private static String hostOf(String link) {
+      try {
+        return Objects.requireNonNullElse(new URI(link).getHost(), "another path");
+      } catch (URISyntaxException e) {
+        return "what is no URL";
+      }
+    }
+
+    /** Seconds, a second at least, or a date (RFC 9110, 10.2.3); null when none is named. */
+    private Duration retryAfter(HttpHeaders headers) {
+      var value = headers.firstValue("retry-after").orElse("").strip();
+      if (value.matches("\\d{1,9}")) return atLeastASecond(Long.parseLong(value));
+      var date = date(value);
+      if (date == null) return null;
+      var now = date(headers.firstValue("date").orElse(""));
+      var wait = Duration.between(now == null ? world.clock.instant() : now, date);
+      return atLeastASecond(wait.toSeconds());
+    }
+
+    private static Duration reset(HttpHeaders headers) {
+      long seconds = number(headers, "ratelimit-reset", "rate-limit-reset", "x-rate-limit-reset");
+      return seconds < 0 || seconds > 3600 ? null : atLeastASecond(seconds);
+    }
+
+    private static Duration atLeastASecond(long seconds) {
+      return Duration.ofSeconds(Math.max(1, seconds));
+    }
+
+    /** An HTTP date, or null when the text is none. */
+    static Instant date(String text) {
+      try {
+        return DateTimeFormatter.RFC_1123_DATE_TIME.parse(text, Instant::from);
+      } catch (DateTimeException e) {
+        return null;
+      }
+    }
+
+    /** The first of the headers that is there, else -1. */
+    static long number(HttpHeaders headers, String... names) {
+      for (var name : names) {
+        var value = headers.firstValue(name).orElse("").strip();
+        if (value.matches("\\d{1,9}")) return Long.parseLong(value);
+      }
+      return -1;
+    }
+
+    /** A failure in plain words, without the name of a Java class. */
+    String reason(Throwable e) {
+      if (hasCause(e, UnresolvedAddressException.class) || hasCause(e, UnknownHostException.class)) {
+        return "no such host";
+      }
+      if (hasCause(e, HttpConnectTimeoutException.class)) return "no connection in 10 s";
+      if (hasCause(e, ConnectException.class)) return "no connection";
+      if (e instanceof JsonProcessingException json) {
+        if (json.getCause() instanceof IllegalArgumentException refused) {
+          return world.foreign(refused.getMessage());
+        }
+        return "no sense in its answer (" + world.foreign(firstLine(json.getOriginalMessage()))
+            + ")";
+      }
+      return world.foreign(Objects.requireNonNullElse(e.getMessage(), "the connection broke"));
+    }
+
+    /** Error envelopes, {@code error} being a text or an object, as one line. */
+    static String errorText(String body) {
+      try {
+        var json = JSON.readTree(body);
+        var words = new LinkedHashSet<String>();
+        for (var place : List.of("/error/title", "/error/message", "/error", "/description",
+            "/error_description", "/message", "/msg", "/errors/0/title", "/errors/0/detail",
+            "/errors/0/message", "/errors/0")) {
+          if (json.at(place).isTextual()) words.add(json.at(place).asText());
+        }
+        var detail = json.path("details").findPath("description");
+        if (detail.isTextual()) words.add(detail.asText());
+        return String.join(": ", words);
+      } catch (JsonProcessingException e) {
+        return body.stripLeading().startsWith("<") ? "(a web page)" : body;
+      }
+    }
+
+    /**
+     * An access token by OAuth client credentials (RFC 6749, 4.4), for Zendesk and for SMTP alike.
+     *
+     * @throws Fault REFUSED, or {@code otherwise} for trouble that may pass
+     */
+    Token token(URI url, Client client, String scope, Exit otherwise, String where) {
+      var fields = Map.of(
+          "grant_type", "client_credentials",
+          "client_id", client.id(),
+          "client_secret", client.secret(),
+          "scope", scope);
+      boolean asJson = url.getPath().equals("/oauth/tokens"); // Zendesk has JSON, the RFC a form
+      var body = asJson ? JSON.valueToTree(fields).toString() : form(fields);
+      var request = HttpRequest.newBuilder(url)
+          .header("Accept", "application/json")
+          .header("Content-Type", asJson ? "application/json" : "application/x-www-form-urlencoded")
+          .POST(HttpRequest.BodyPublishers.ofString(body))
+          .build();
+      try {
+        var token = send(() -> request, Token.class, where).value();
+        world.secrets.add(token.access_token());
+        return token;
+      } catch (Refused e) {
+        var exit = Set.of(400, 401, 403).contains(e.status) ? Exit.REFUSED : otherwise;
+        throw exit.fault(e, "%s %s answers %d %s (check ClientId, ClientSecret and scope)", where,
+            url.getHost(), e.status, e.reason);
+      }
+    }
+
+    private static String form(Map<String, String> fields) {
+      var pairs = new StringJoiner("&");
+      fields.forEach((name, value) -> pairs.add(name + "=" + encode(value)));
+      return pairs.toString();
+    }
+  }
+
+  /** OAuth client credentials. */
+  record Client(String id, String secret) { }
+
+  /** @param expires_in seconds, or null for Zendesk's usual 30 minutes */
+  record Token(String access_token, @JsonDeserialize(using = Seconds.class) Long expires_in) {
+    Token {
+      Http.expect(access_token != null && access_token.matches("[\\x21-\\x7e]+"),
+          "no access_token in its answer");
+    }
+
+    /** Until a minute before its end. */
+    Duration life() {
+      long seconds = expires_in == null ? 1800 : expires_in;
+      return Duration.ofSeconds(Math.max(30, seconds - 60));
+    }
+  }
+
+  /** Seconds as 3599, 3599.0 or "3599", all of which servers send; null for anything else. */
+  static final class Seconds extends JsonDeserializer<Long> {
+    @Override
+    public Long deserialize(JsonParser parser, DeserializationContext context) throws IOException {
+      var text = parser.getValueAsString("");
+      parser.skipChildren();
+      var whole = text.strip().replaceFirst("\\.\\d+$", "");
+      return whole.matches("\\d{1,9}") ? Long.valueOf(whole) : null;
+    }
+  }
+
+  /** A list of an answer; no server sends so many, so more of them is nonsense. */
+  static final class Bounded<T> extends ArrayList<T> {
+    private static final long serialVersionUID = 1;
+    private static final int MOST = 10_000;
+
+    @Override
+    public boolean add(T element) {
+      Http.expect(size() < MOST, "a list without end in its answer");
+      return super.add(element);
+    }
+  }
+
+  /** When the next request may start. One place for all, so that a limit holds for all. */
+  static final class Pace {
+    private static final int BURST = 10; // requests that need not wait
+    private final long interval; // nanoseconds
+    private long nextSlot = Long.MIN_VALUE;
+
+    private Pace(long interval) {
+      this.interval = interval;
+    }
+
+    static Pace perMinute(int requests) {
+      return new Pace(TimeUnit.MINUTES.toNanos(1) / requests);
+    }
+
+    static Pace free() {
+      return new Pace(0);
+    }
+
+    void await(World world) {
+      long now = world.ticker.nanos();
+      long slot = Math.max(nextSlot, now - BURST * interval);
+      nextSlot = slot + interval;
+      if (slot > now) world.pause(Duration.ofNanos(slot - now));
+    }
+
+    /** Waits for the account's limit to reset when others have used up nine tenths of it. */
+    void heed(HttpHeaders headers, World world) {
+      long left = Http.number(headers, "ratelimit-remaining", "rate-limit-remaining",
+          "x-rate-limit-remaining");
+      long limit = Http.number(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
+      long reset = Math.min(60, Http.number(headers, "ratelimit-reset", "rate-limit-reset"));
+      if (left < 0 || reset < 0 || left * 10 >= limit) return;
+      nextSlot = Math.max(nextSlot, world.ticker.nanos() + TimeUnit.SECONDS.toNanos(reset));
+    }
+  }
+
+  /** An answer that may be better soon; {@code retryAfter} null when the server named no time. */
+  static final class Unavailable extends IOException {
+    private static final long serialVersionUID = 1;
+    final int status;
+    final transient Duration retryAfter;
+
+    Unavailable(int status, String message, Duration retryAfter) {
+      super(message);
+      this.status = status;
+      this.retryAfter = retryAfter;
+    }
+
+    boolean isLimit() {
+      return status == 429;
+    }
+  }
+
+  /** An answer that will not be better: what it means, the caller knows. */
+  static final class Refused extends RuntimeException {
+    private static final long serialVersionUID = 1;
+    final int status;
+    final String reason;
+
+    Refused(int status, String reason) {
+      super("answers %d %s".formatted(status, reason).strip());
+      this.status = status;
+      this.reason = reason;
+    }
+  }
+
+  /**
+   * The proxy that {@code https_proxy}, {@code http_proxy} and {@code no_proxy} name, which Java
+   * does not look at by itself; else the one of Java's own settings.
+   */
+  static final class EnvironmentProxy extends ProxySelector {
+    private final Map<String, String> env;
+
+    EnvironmentProxy(Map<String, String> env) {
+      this.env = env;
+    }
+
+    @Override
+    public List<Proxy> select(URI url) {
+      var proxy = address(env, url.getScheme());
+      if (proxy == null) return ProxySelector.getDefault().select(url);
+      if (isExempt(url.getHost())) return List.of(Proxy.NO_PROXY);
+      int port = proxy.getPort() < 0 ? 80 : proxy.getPort();
+      return List.of(new Proxy(Proxy.Type.HTTP, new InetSocketAddress(proxy.getHost(), port)));
+    }
+
+    /** Null when none is set; HTTP_PROXY in capitals is left out, as curl does. */
+    static URI address(Map<String, String> env, String scheme) {
+      var value = env.getOrDefault(scheme + "_proxy", "");
+      if (value.isEmpty() && scheme.equals("https")) value = env.getOrDefault("HTTPS_PROXY", "");
+      if (value.isEmpty()) return null;
+      try {
+        var proxy = new URI(value.contains("://") ? value : "http://" + value);
+        if (proxy.getHost() != null) return proxy;
+      } catch (URISyntaxException e) {
+        // said below, without the value, which may hold a password
+      }
+      throw Exit.CONFIG.fault("%s_proxy: malformed (expected http://HOST:PORT)", scheme);
+    }
+
+    private boolean isExempt(String host) {
+      var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
+      for (var each : list.split("[,\\s]+")) {
+        var name = lower(each).replaceFirst("^\\*?\\.", "");
+        if (name.isEmpty()) continue;
+        if (name.equals("*") || lower(host).equals(name) || lower(host).endsWith("." + name)) {
+          return true;
+        }
+      }
+      return false;
+    }
+
+    @Override
+    public void connectFailed(URI url, SocketAddress address, IOException e) {
+      // the request that failed says so
+    }
+  }
+
+  /** The name and password in the proxy's address, given to that proxy alone. */
+  static final class ProxyPassword extends Authenticator {
+    private final Map<String, String> env;
+
+    ProxyPassword(Map<String, String> env) {
+      this.env = env;
+    }
+
+    @Override
+    protected PasswordAuthentication getPasswordAuthentication() {
+      if (getRequestorType() != RequestorType.PROXY) return null;
+      for (var scheme : List.of("https", "http")) {
+        var proxy = EnvironmentProxy.address(env, scheme);
+        if (proxy == null || proxy.getUserInfo() == null) continue;
+        if (!proxy.getHost().equalsIgnoreCase(getRequestingHost())) continue;
+        var parts = proxy.getUserInfo().split(":", 2);
+        var password = parts.length == 2 ? parts[1] : "";
+        return new PasswordAuthentication(parts[0], password.toCharArray());
+      }
+      return null;
+    }
+  }
+
+  // ==== World: what the program sees of the machine =============================================
 
   /** Time that passes, whatever is done to the clock. */
   interface Ticker {
-    default long nanos() { return System.nanoTime(); }
-    default void sleep(long millis) throws InterruptedException { Thread.sleep(millis); }
+    default long nanos() {
+      return System.nanoTime();
+    }
+
+    default void sleep(long millis) throws InterruptedException {
+      Thread.sleep(millis);
+    }
   }
 
-  /** How much is said: faults only, results and notes, or each request too. */
-  enum Voice { QUIET, USUAL, VERBOSE }
+  enum Verbosity { QUIET, NORMAL, VERBOSE }
 
-  /**
-   * Clock, waiting, environment and terminal; tests put in their own. Blots out every secret that it knows.
-   *
-   * @param patience for one HTTP answer; twice that for one mail
-   * @param out      results
-   * @param err      everything else
-   */
-  record World(Clock clock, Ticker ticker, Duration patience, Map<String, String> env, PrintWriter out,
-      PrintWriter err, boolean terminal, AtomicReference<Voice> voice, Set<String> secrets) {
+  /** Clock, waiting, environment and terminal; tests put in their own. */
+  static final class World {
+    private static final int LAST_LINES = 100;
 
-    World(Clock clock, Ticker ticker, Duration patience, Map<String, String> env, Writer out, Writer err,
-        boolean terminal) {
-      this(clock, ticker, patience, env, new PrintWriter(out, true), new PrintWriter(err, true), terminal,
-          new AtomicReference<>(Voice.USUAL), ConcurrentHashMap.newKeySet());
+    final Clock clock;
+    final Ticker ticker;
+    final Duration timeout; // for one HTTP answer
+    final Map<String, String> env;
+    final PrintWriter out; // results
+    final PrintWriter err; // everything else
+    final boolean terminal; // whether a person reads err
+    final Secrets secrets = new Secrets();
+    String host = "this machine"; // its name, for mails
+    Verbosity verbosity = Verbosity.NORMAL;
+    private final Deque<String> lastLines = new ArrayDeque<>(); // of err
+
+    World(Clock clock, Ticker ticker, Duration timeout, Map<String, String> env, Writer out,
+        Writer err, boolean terminal) {
+      this.clock = clock;
+      this.ticker = ticker;
+      this.timeout = timeout;
+      this.env = env;
+      this.out = new PrintWriter(out, true);
+      this.err = new PrintWriter(err, true);
+      this.terminal = terminal;
     }
 
     static World real() {
-      return new World(Clock.systemUTC(), new Ticker() { }, Duration.ofSeconds(90), System.getenv(),
-          new OutputStreamWriter(System.out, UTF_8), new OutputStreamWriter(System.err, UTF_8),
-          System.console() != null);
+      var world = new World(Clock.systemUTC(), new Ticker() { }, Duration.ofSeconds(90),
+          System.getenv(), new OutputStreamWriter(System.out, UTF_8),
+          new OutputStreamWriter(System.err, UTF_8), isTerminal());
+      world.host = hostName();
+      return world;
+    }
+
+    private static String hostName() {
+      try {
+        return InetAddress.getLocalHost().getHostName();
+      } catch (UnknownHostException e) { // no name service knows this machine
+        return "localhost";
+      }
+    }
+
+    /** What mail servers are greeted with: a full name, or an address, which relays take too. */
+    String ehloName() {
+      try {
+        var local = InetAddress.getLocalHost();
+        var name = local.getCanonicalHostName();
+        boolean isFullName = name.contains(".") && name.matches(".*[A-Za-z].*");
+        return isFullName ? name : "[" + local.getHostAddress() + "]";
+      } catch (UnknownHostException e) {
+        return "[127.0.0.1]";
+      }
+    }
+
+    /** Java knows of standard input and output together only; Linux tells where err goes. */
+    private static boolean isTerminal() {
+      try {
+        var target = Files.readSymbolicLink(Path.of("/proc/self/fd/2")).toString();
+        return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
+      } catch (IOException e) { // no Linux
+        return System.console() != null && System.getenv("TERM") != null;
+      }
     }
 
     void pause(Duration time) {
-      try { ticker.sleep(Math.max(0, time.toMillis())); }
-      catch (InterruptedException e) { throw Exit.TRY_LATER.fault(e, "interrupted while waiting"); }
+      try {
+        ticker.sleep(Math.max(0, time.toMillis()));
+      } catch (InterruptedException e) {
+        throw Exit.TRY_LATER.fault(e, "interrupted while waiting");
+      }
     }
 
-    void hide(String secret) {
-      if (secret.length() < 4) return; // would blot out half of every line
-      secrets.addAll(List.of(secret, Base64.getEncoder().encodeToString(secret.getBytes(UTF_8)), encode(secret)));
+    /** Other people's text, fit to be shown anywhere: one line, no secret that it echoes. */
+    String foreign(String text) {
+      return oneLine(secrets.blotEchoes(text));
     }
 
-    void result(String text) { if (voice.get() != Voice.QUIET) say(out, text); }
-    void note(String text) { if (voice.get() != Voice.QUIET) say(err, text); }
-    void detail(String text) { if (voice.get() == Voice.VERBOSE) say(err, text); }
-    void warn(String text) { say(err, text); }
-
-    private synchronized void say(PrintWriter to, String text) {
-      for (var secret : secrets) text = text.replace(secret, "***");
-      to.println(text);
+    void result(String text) {
+      if (verbosity != Verbosity.QUIET) print(out, "", text);
     }
 
-    /** What the user is told of a failure, and its exit code. */
+    void note(String text) {
+      if (verbosity != Verbosity.QUIET) warn(text);
+    }
+
+    void detail(String text) {
+      if (verbosity == Verbosity.VERBOSE) warn(text);
+    }
+
+    /** Said even when quiet. A log has no other clock than the one at the start of each line. */
+    void warn(String text) {
+      var time = clock.instant().truncatedTo(ChronoUnit.SECONDS);
+      print(err, terminal ? "" : time + " ", text);
+    }
+
+    private synchronized void print(PrintWriter to, String start, String text) {
+      var safe = secrets.blot(text.stripTrailing());
+      for (var line : safe.lines().toList()) {
+        to.println((start + line).stripTrailing());
+        if (to == err) keep(line);
+      }
+    }
+
+    private void keep(String line) {
+      lastLines.add(line);
+      if (lastLines.size() > LAST_LINES) lastLines.remove();
+    }
+
+    /** What was said last, 10 kB at the most, which is what watchers take. */
+    synchronized String lastLines() {
+      var lines = String.join("\n", lastLines);
+      return lines.substring(Math.max(0, lines.length() - 10_000));
+    }
+
+    /** Prints an expected failure as one line, any other with its trace; gives the exit code. */
     int report(Throwable e) {
       if (e instanceof Fault fault) {
         warn(fault.getMessage());
@@ -677,702 +5679,67 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** Bounds what has no time limit of its own: an HTTP body, an SMTP talk, a password command. */
-  static final class Deadline {
-    interface Work<T, X extends Exception> { T run() throws X, IOException, InterruptedException; }
+  /** What must never be printed, mailed or posted: plain, base64 and URL-encoded. */
+  static final class Secrets {
+    private final Set<String> all = ConcurrentHashMap.newKeySet();
 
-    /** @throws HttpTimeoutException when the work takes longer; what the work throws passes */
-    @SuppressWarnings("unchecked") // what the work throws is an X, an IOException or unchecked
-    static <T, X extends Exception> T within(Duration limit, Work<T, X> work) throws X, IOException {
-      var task = new FutureTask<>(work::run);
+    void add(String secret) {
+      if (secret.length() < 4) return; // would blot out half of every line
+      all.add(secret);
+      all.add(base64(secret));
+      all.add(encode(secret));
+    }
+
+    /** For the program's own lines, where a password such as "calm" is a word like any other. */
+    String blot(String text) {
+      for (var secret : all) {
+        if (!isWord(secret)) text = text.replace(secret, "***");
+      }
+      return text;
+    }
+
+    /** For other people's texts. A secret that is a word is blotted where it stands alone. */
+    String blotEchoes(String text) {
+      var safe = blot(text);
+      for (var secret : all) {
+        if (isWord(secret)) safe = safe.replaceAll("\\b" + Pattern.quote(secret) + "\\b", "***");
+      }
+      return safe;
+    }
+
+    private static boolean isWord(String secret) {
+      return secret.matches("[A-Za-z]{1,11}|\\w{1,7}");
+    }
+
+    static String base64(String text) {
+      return Base64.getEncoder().encodeToString(text.getBytes(UTF_8));
+    }
+  }
+
+  /** Bounds work that has no time limit of its own: an HTTP body, an SMTP session, a command. */
+  static final class Deadline {
+    private Deadline() { }
+
+    /** @throws IOException when the work takes longer, or throws one */
+    static <T> T within(Duration limit, Callable<T> work) throws IOException {
+      var task = new FutureTask<>(work);
       var thread = new Thread(task, "bounded");
       thread.setDaemon(true);
       thread.start();
       try {
         return task.get(limit.toMillis(), TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
-        throw new HttpTimeoutException("no whole answer within %d s".formatted(limit.toSeconds()));
+        throw new IOException("no whole answer within %d s".formatted(limit.toSeconds()));
       } catch (InterruptedException e) {
         throw Exit.TRY_LATER.fault(e, "interrupted");
       } catch (ExecutionException e) {
-        if (e.getCause() instanceof Error bug) throw bug;
-        throw (X) e.getCause();
+        var cause = e.getCause();
+        if (cause instanceof IOException expected) throw expected;
+        if (cause instanceof RuntimeException unexpected) throw unexpected;
+        if (cause instanceof Error error) throw error;
+        throw new IllegalStateException(cause);
       } finally {
         task.cancel(true);
-      }
-    }
-  }
-
-  // ==== Http: one request, its retries, and what a refusal means ========================
-
-  /** Strict: a text is no number and 1.5 is no count, so that nonsense never becomes a plausible count. */
-  static final ObjectMapper JSON = JsonMapper.builder().disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
-      .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT, DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-      .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES, DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-      .build();
-
-  static String encode(String text) { return URLEncoder.encode(text, UTF_8); }
-
-  /** HTTP with one retry loop for everything. Redirects are never followed: they would carry the credentials. */
-  record Http(World world, HttpClient client) {
-    private static final int TRIES = 5;
-    private static final Duration CONNECT_TIME = Duration.ofSeconds(10);
-    private static final Duration LONGEST_WAIT = Duration.ofMinutes(2); // a limit resets within a minute
-    private static final int LONGEST_REASON = 16_384; // bytes read of an error page
-
-    /** A body as a value; throws IOException on nonsense, which is asked for again. */
-    interface Reader<T> { T read(InputStream body, HttpHeaders headers) throws IOException; }
-
-    /** A final refusal as the fault to show. */
-    interface Refusal { Fault of(int status, String reason); }
-
-    /** An answer that may be better soon; {@code wait} null when the server named none. */
-    private static final class Temporary extends IOException {
-      private static final long serialVersionUID = 1;
-      final transient Duration wait;
-
-      Temporary(String message, Duration wait) {
-        super(message);
-        this.wait = wait;
-      }
-    }
-
-    Http(World world) {
-      this(world, HttpClient.newBuilder().connectTimeout(CONNECT_TIME).followRedirects(HttpClient.Redirect.NEVER)
-          .version(HttpClient.Version.HTTP_1_1).build());
-    }
-
-    /** @throws Fault the refusal's, or ZENDESK after five tries */
-    <T> T send(Supplier<HttpRequest> request, Reader<T> reader, Refusal refusal) {
-      for (int tried = 1;; tried++) {
-        var asked = request.get();
-        var host = asked.uri().getHost();
-        try {
-          return Deadline.within(world.patience(), () -> attempt(asked, reader, refusal));
-        } catch (IOException e) {
-          if (causes(e).anyMatch(java.security.cert.CertificateException.class::isInstance)) throw Exit.ZENDESK
-              .fault(e, "%s: its certificate is refused: %s (expected a valid one for that name)", host, reason(e));
-          var wait = e instanceof Temporary t && t.wait != null ? t.wait
-              : Duration.ofMillis((1000L << (tried - 1)) + ThreadLocalRandom.current().nextInt(500));
-          if (tried == TRIES || wait.compareTo(LONGEST_WAIT) > 0) {
-            throw Exit.ZENDESK.fault(e, "%s: %s (tried %d times)", host, reason(e), tried);
-          }
-          world.detail("%s: %s, again in %.1f s".formatted(host, reason(e), wait.toMillis() / 1000.0));
-          world.pause(wait);
-        }
-      }
-    }
-
-    private <T> T attempt(HttpRequest request, Reader<T> reader, Refusal refusal)
-        throws IOException, InterruptedException {
-      long start = System.nanoTime();
-      var answer = client.send(request, HttpResponse.BodyHandlers.ofInputStream());
-      int status = answer.statusCode();
-      var headers = answer.headers();
-      world.detail("%s %s: %d in %d ms".formatted(request.method(), URLDecoder.decode(request.uri().toString(), UTF_8),
-          status, (System.nanoTime() - start) / 1_000_000));
-      try (var raw = answer.body()) {
-        var body = headers.firstValue("content-encoding").orElse("").equals("gzip")
-            ? new java.util.zip.GZIPInputStream(raw) : raw;
-        if (status / 100 == 2) return reader.read(body, headers);
-        var reason = plain(new String(body.readNBytes(LONGEST_REASON), UTF_8));
-        if (status >= 500 || status == 429 || status == 409 || reason.startsWith("unavailable")) {
-          throw new Temporary("answers %d %s".formatted(status, reason), retryAfter(headers));
-        }
-        throw refusal.of(status, status / 100 != 3 ? reason
-            : "redirect to " + oneLine(headers.firstValue("location").orElse("nowhere")));
-      }
-    }
-
-    /** Zendesk gives seconds; RFC 9110 allows a date too, for which the growing wait serves. */
-    private static Duration retryAfter(HttpHeaders headers) {
-      return headers.firstValue("retry-after").map(String::strip).filter(value -> value.matches("\\d{1,9}"))
-          .map(value -> Duration.ofSeconds(Long.parseLong(value))).orElse(null);
-    }
-
-    private static String reason(IOException e) {
-      if (e instanceof JsonProcessingException json) return "no sense in its answer (%s)"
-          .formatted(oneLine(json.getOriginalMessage().lines().findFirst().orElse("")));
-      return causes(e).anyMatch(UnresolvedAddressException.class::isInstance) ? "no such host"
-          : oneLine(Objects.requireNonNullElse(e.getMessage(), e.toString()));
-    }
-
-    static Stream<Throwable> causes(Throwable e) { return Stream.iterate(e, Objects::nonNull, Throwable::getCause); }
-
-    /** Zendesk's error envelopes, {@code error} being a text or an object, as one line. */
-    static String plain(String body) {
-      try {
-        var json = JSON.readTree(body);
-        var first = json.path("errors").path(0);
-        return oneLine(Stream.of(json.at("/error/title"), json.at("/error/message"), json.path("error"),
-            json.path("description"), json.path("error_description"), json.path("details").findPath("description"),
-            first.path("title"), first.path("detail"))
-            .filter(JsonNode::isTextual).map(JsonNode::asText).distinct().collect(joining(": ")));
-      } catch (JsonProcessingException e) {
-        return oneLine(body.stripLeading().startsWith("<") ? "(a web page)" : body);
-      }
-    }
-
-    /** @throws IOException when the answer is no such value */
-    static <T> T json(InputStream answer, Class<T> type) throws IOException {
-      return sensible(JSON.readValue(answer, type), Objects::nonNull, "an empty answer");
-    }
-
-    static <T> T sensible(T value, Predicate<T> test, String otherwise) throws IOException {
-      if (test.test(value)) return value;
-      throw new IOException(otherwise);
-    }
-
-    static String oneLine(String text) {
-      var line = text.replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
-      return line.length() > 200 ? line.substring(0, 200) + "\u2026" : line;
-    }
-
-    /** An access token by OAuth client credentials (RFC 6749, 4.4), for Zendesk and for SMTP alike. */
-    Token token(URI url, Client client, String scope, Exit exit, String where) {
-      var form = Map.of("grant_type", "client_credentials", "client_id", client.id(), "client_secret", client.secret(),
-          "scope", scope);
-      boolean asJson = url.getPath().equals("/oauth/tokens"); // Zendesk documents JSON, the RFC says a form
-      var body = asJson ? JSON.valueToTree(form).toString() : form.entrySet().stream()
-          .map(e -> e.getKey() + "=" + encode(e.getValue())).collect(joining("&"));
-      var token = send(() -> HttpRequest.newBuilder(url).header("Accept", "application/json")
-          .header("Content-Type", asJson ? "application/json" : "application/x-www-form-urlencoded")
-          .POST(HttpRequest.BodyPublishers.ofString(body)).build(),
-          (in, headers) -> sensible(json(in, Token.class), t -> t.access_token != null
-              && t.access_token.matches("[\\x21-\\x7e]+"), "no access_token in its answer"),
-          (status, reason) -> (status == 400 || status == 401 || status == 403 ? Exit.REFUSED : exit).fault(
-              "%s: %s answers %d %s (check ClientId, ClientSecret and scope)", where, url.getHost(), status, reason));
-      world.hide(token.access_token());
-      return token;
-    }
-  }
-
-  /** @param expires_in seconds, or null for Zendesk's usual 30 minutes */
-  record Token(String access_token, Long expires_in) {
-    /** Seconds until a new one should be asked for, a minute before its end. */
-    long life() { return Math.max(30, (expires_in == null ? 1800 : expires_in) - 60); }
-  }
-
-  // ==== Zendesk: which tickets were created in the hour ================================
-
-  /** A ticket of a search answer; {@code created_at} in UTC, {@code tags} as sent. */
-  record Ticket(Long id, String created_at, String subject, Long requester_id, List<String> tags, String result_type) {
-    /** @throws DateTimeException for a time that is none; Jackson makes an IOException of it */
-    Ticket {
-      tags = tags == null ? List.of() : tags.stream().filter(Objects::nonNull).toList();
-      if (created_at != null) Instant.parse(created_at);
-    }
-
-    Instant created() { return Instant.parse(created_at); }
-  }
-
-  /** What search, search/export and search/count answer, as far as it is read here. */
-  record Found(Long count, List<Ticket> results, String next_page, Links links, Meta meta, JsonNode error) {
-    record Links(String next) { }
-    record Meta(boolean has_more) { }
-
-    /** The tickets alone: without {@code type:ticket} users and others are mixed in. */
-    List<Ticket> tickets() {
-      return results.stream().filter(r -> r.result_type() == null || r.result_type().equals("ticket")).toList();
-    }
-
-    Optional<String> next() {
-      var next = links == null ? next_page : meta != null && meta.has_more() ? links.next() : null;
-      return Optional.ofNullable(next).filter(link -> !results.isEmpty());
-    }
-  }
-
-  /** The search API: counts of, and tickets from, half-open spans of UTC time. */
-  static final class Zendesk {
-    static final int SEARCH_MOST = 1000;       // search gives no more results, the rest is export's
-    static final int PAGE = 1000;              // of export
-    private static final int SMALL_PAGE = 100; // when a big page is too slow for Zendesk
-    private static final int BURST = 10;       // requests that need not be paced
-
-    final AtomicInteger requests = new AtomicInteger();
-    volatile String serverDate = ""; // header of the latest answer
-    private final Account account;
-    private final World world;
-    private final Http http;
-    private Token token;
-    private long tokenEnds;
-    private long nextSlot;
-
-    Zendesk(Account account, World world) {
-      this.account = account;
-      this.world = world;
-      this.http = new Http(world);
-      this.nextSlot = world.ticker().nanos();
-      if (account.oauth().isEmpty() && !world.clock().instant().isBefore(Instant.parse("2027-01-01T00:00:00Z"))) {
-        world.warn("[zendesk] Credentials: Zendesk ends API tokens on 30 Apr 2027; make an OAuth client and set "
-            + "ClientId and ClientSecret");
-      }
-    }
-
-    long count(Hour hour) { return count(hour.from(), hour.to()); }
-
-    /** Tickets created in {@code [from, to)}, exact past 1,000 too. */
-    long count(Instant from, Instant to) { return count(from, to, account.query()); }
-
-    long count(Instant from, Instant to, String query) {
-      return get("/api/v2/search/count.json?query=" + words("type:ticket", from, to, query), found ->
-          Http.sensible(found.count(), n -> n != null && n >= 0, "no count in its answer"));
-    }
-
-    /** Every ticket of the hour, once each: by search up to 1,000, by export beyond. */
-    void tickets(Hour hour, long count, Consumer<Ticket> each) {
-      var seen = new HashSet<Long>();
-      Predicate<List<Ticket>> page = tickets -> {
-        tickets.stream().filter(ticket -> seen.add(ticket.id())).forEach(each);
-        return count > SEARCH_MOST || seen.size() < SEARCH_MOST;
-      };
-      if (count > SEARCH_MOST) export(hour.from(), hour.to(), page);
-      else pages("/api/v2/search.json?per_page=100&sort_by=created_at&sort_order=asc&query="
-          + words("type:ticket", hour.from(), hour.to(), account.query()), page);
-    }
-
-    /**
-     * The tickets of {@code [from, to)}, newest first, page by page while {@code goOn} says so. A cursor lives an
-     * hour: when one is refused the reading starts anew at the last second seen, so callers drop known ids.
-     */
-    void export(Instant from, Instant to, Predicate<List<Ticket>> goOn) {
-      var oldest = new AtomicReference<>(to);
-      int size = PAGE;
-      for (int restarts = 0;; restarts++) {
-        var end = oldest.get();
-        try {
-          pages("/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D=" + size + "&query="
-              + words("", from, end, account.query()), tickets -> {
-                tickets.stream().map(ticket -> ticket.created().plusSeconds(1)).min(Comparator.naturalOrder())
-                    .filter(oldest.get()::isAfter).ifPresent(oldest::set);
-                return goOn.test(tickets);
-              });
-          return;
-        } catch (Fault e) {
-          boolean stuck = oldest.get().equals(end) && size == SMALL_PAGE;
-          if (e.exit != Exit.ZENDESK || restarts == 3 || stuck) throw e;
-          size = SMALL_PAGE;
-          world.detail("export goes on before %s: %s".formatted(oldest.get(), e.getMessage()));
-        }
-      }
-    }
-
-    /** Hands on the tickets of page after page while {@code goOn} says so. */
-    private void pages(String first, Predicate<List<Ticket>> goOn) {
-      var followed = new HashSet<String>();
-      for (var next = Optional.of(first); next.isPresent();) {
-        if (!followed.add(next.get())) {
-          throw Exit.ZENDESK.fault("%s: a next page that was read already", account.host());
-        }
-        var page = get(next.get(), found -> {
-          Http.sensible(found.results(), all -> all != null && !all.contains(null), "no results in its answer");
-          return new Page(Http.sensible(found.tickets(), all -> all.stream().allMatch(ticket -> ticket.id() != null
-              && ticket.created_at() != null), "a ticket without id or time"), found.next());
-        });
-        next = goOn.test(page.tickets()) ? page.next() : Optional.empty();
-      }
-    }
-
-    /** Blank-free operators and full UTC instants: anything else Zendesk takes for free text. */
-    private static String words(String type, Instant from, Instant to, String query) {
-      return encode("%s created>=%s created<%s %s".formatted(type, from, to, query).strip());
-    }
-
-    private record Page(List<Ticket> tickets, Optional<String> next) { }
-    private interface FoundReader<T> { T read(Found found) throws IOException; }
-
-    private <T> T get(String link, FoundReader<T> use) {
-      var uri = link.startsWith("/") ? URI.create(account.base() + link) : ownOrigin(link);
-      world.pause(slot());
-      requests.incrementAndGet();
-      return http.send(() -> HttpRequest.newBuilder(uri).header("Accept", "application/json")
-          .header("Accept-Encoding", "gzip").header("Authorization", authorization()).build(), (body, headers) -> {
-            Http.sensible(headers.firstValue("content-type").orElse(""), type -> !type.contains("html"), "answers with "
-                + "a web page, not JSON: no Zendesk API is at this address, or the account is closed");
-            var found = Http.json(body, Found.class);
-            if (found.error() != null) {
-              throw new IOException("answers " + Http.plain("{\"error\":" + found.error() + "}"));
-            }
-            heed(headers);
-            serverDate = headers.firstValue("date").orElse(serverDate);
-            return use.read(found);
-          }, this::refusal);
-    }
-
-    private URI ownOrigin(String link) {
-      try {
-        var uri = new URI(link);
-        if (account.base().getScheme().equals(uri.getScheme())
-            && account.base().getAuthority().equalsIgnoreCase(uri.getAuthority())) return uri;
-        throw Exit.ZENDESK.fault("%s: its next page is at another host, %s: refused, nothing was sent there",
-            account.host(), uri.getHost());
-      } catch (URISyntaxException e) {
-        throw Exit.ZENDESK.fault(e, "%s: its next page is no URL", account.host());
-      }
-    }
-
-    private synchronized String authorization() {
-      if (account.oauth().isEmpty()) {
-        return "Basic " + Base64.getEncoder().encodeToString(account.token().orElseThrow().getBytes(UTF_8));
-      }
-      if (token == null || world.ticker().nanos() > tokenEnds) {
-        requests.incrementAndGet();
-        token = http.token(URI.create(account.base() + "/oauth/tokens"), account.oauth().get(), "read",
-            Exit.ZENDESK, "[zendesk]");
-        tokenEnds = world.ticker().nanos() + TimeUnit.SECONDS.toNanos(token.life());
-      }
-      return "Bearer " + token.access_token();
-    }
-
-    /** How long the next request has to wait, so that the account's other integrations keep their share. */
-    private synchronized Duration slot() {
-      long interval = TimeUnit.MINUTES.toNanos(1) / account.requestsPerMinute();
-      long now = world.ticker().nanos();
-      long mine = Math.max(nextSlot, now - BURST * interval);
-      nextSlot = mine + interval;
-      return Duration.ofNanos(Math.max(0, mine - now));
-    }
-
-    /** Waits for the account's limit to reset when others have used it up to a tenth. */
-    private synchronized void heed(HttpHeaders headers) {
-      long left = number(headers, "ratelimit-remaining", "rate-limit-remaining", "x-rate-limit-remaining");
-      long limit = number(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
-      long reset = Math.min(60, number(headers, "ratelimit-reset", "rate-limit-reset")); // seconds
-      if (left < 0 || reset < 0 || left * 10 >= limit) return;
-      nextSlot = Math.max(nextSlot, world.ticker().nanos() + TimeUnit.SECONDS.toNanos(reset));
-    }
-
-    /** The first of the headers that is there, else -1. */
-    private static long number(HttpHeaders headers, String... names) {
-      return Stream.of(names).flatMap(name -> headers.firstValue(name).stream())
-          .filter(value -> value.matches("\\d{1,9}")).mapToLong(Long::parseLong).findFirst().orElse(-1);
-    }
-
-    private Fault refusal(int status, String reason) {
-      var advice = switch (status) {
-        case 401 -> account.oauth().isPresent() ? "check ClientId and ClientSecret"
-            : "check Credentials; unused API tokens are switched off, no new ones can be made since 27 Oct 2026 and "
-                + "all end on 30 Apr 2027: make an OAuth client";
-        case 403 -> "the client's user must be an admin or an agent with access to all tickets";
-        case 404 -> "check Domain";
-        case 400, 422 -> "check Query";
-        default -> status / 100 == 3 ? "not followed; set Domain to the account's own subdomain" : "unexpected";
-      };
-      return (status == 401 || status == 403 ? Exit.REFUSED : Exit.ZENDESK).fault("[zendesk] %s answers %d %s (%s)",
-          account.base().getHost(), status, reason, advice);
-    }
-  }
-
-  // ==== History: what did earlier hours hold ===========================================
-
-  /** The known counts by hour from {@code first} on, -1 for unknown, which is never 0. Immutable. */
-  record Counts(long first, long[] count) {
-    Counts(NavigableMap<Hour, Long> known) {
-      this(known.isEmpty() ? 0 : known.firstKey().number(), known.isEmpty() ? new long[0]
-          : Hour.range(known.firstKey(), known.lastKey().plus(1)).mapToLong(h -> known.getOrDefault(h, -1L)).toArray());
-    }
-
-    OptionalLong at(Hour hour) {
-      long i = hour.number() - first;
-      return i >= 0 && i < count.length && count[(int) i] >= 0 ? OptionalLong.of(count[(int) i]) : OptionalLong.empty();
-    }
-
-    /** The known hours, oldest first. */
-    List<Hour> hours() {
-      return Hour.range(new Hour(first), new Hour(first + count.length)).filter(h -> at(h).isPresent()).toList();
-    }
-
-    /** The mean of {@code [from, to)}, or empty when fewer than {@code least} of its hours are known. */
-    OptionalDouble mean(Hour from, Hour to, int least) {
-      int a = (int) Math.max(0, Math.min(count.length, from.number() - first));
-      int b = (int) Math.max(a, Math.min(count.length, to.number() - first));
-      var known = Arrays.stream(count, a, b).filter(n -> n >= 0).summaryStatistics();
-      return known.getCount() < least ? OptionalDouble.empty() : OptionalDouble.of(known.getAverage());
-    }
-  }
-
-  /** The CSV file behind the counts. Written whole or not at all; a file that makes no sense is never overwritten. */
-  record History(Path file, boolean writable, NavigableMap<Hour, Long> known) {
-    private static final Pattern COUNT = Pattern.compile("(\\d{1,15})(?:\\.0+)?");
-    private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("uuuu-MM-dd[ HH:mm[:ss]]['T'HH:mm[:ss]]");
-
-    /**
-     * Reads {@code date,00,...,23}, one row a UTC date, an empty cell for unknown; or the layout of the Python
-     * script: nameless first column, columns 0 to 23 in any order, {@code 12.0} for 12. A spreadsheet's byte
-     * order mark, line ends and semicolons do no harm. No file is an empty history.
-     *
-     * @param writable false for a dry run, whose {@link #save} does nothing
-     * @throws Fault HISTORY, naming file, line and column, when a line makes no sense
-     */
-    static History open(Path file, boolean writable) {
-      var history = new History(file, writable, new TreeMap<>());
-      Disk.read(file, Exit.HISTORY).ifPresent(text -> history.read(text.lines().toList()));
-      return history;
-    }
-
-    private void read(List<String> lines) {
-      var header = lines.isEmpty() ? "" : lines.get(0);
-      var comma = header.contains(";") ? ";" : ",";
-      var hours = hoursOf(cells(header, comma));
-      var dates = new HashSet<LocalDate>();
-      for (int line = 2; line <= lines.size(); line++) {
-        var row = lines.get(line - 1);
-        if (!row.replace(comma, "").isBlank()) readRow(line, cells(row, comma), hours, dates);
-      }
-    }
-
-    private static List<String> cells(String line, String comma) {
-      return Stream.of(line.split(comma, -1)).map(cell -> unquoted(cell.strip())).toList();
-    }
-
-    private List<Integer> hoursOf(List<String> header) {
-      var hours = new ArrayList<Integer>();
-      for (var name : header.subList(1, header.size())) {
-        check(name.matches("[01]?\\d|2[0-3]") && !hours.contains(Integer.valueOf(name)), 1, name, quoted(name),
-            "each of 00 to 23 once");
-        hours.add(Integer.valueOf(name));
-      }
-      check(!hours.isEmpty() && header.get(0).matches("(?i)date|"), 1, "1", quoted(header.get(0)),
-          "date,00,01,\u2026,23");
-      return hours;
-    }
-
-    private void readRow(int line, List<String> cells, List<Integer> hours, Set<LocalDate> dates) {
-      check(cells.size() == hours.size() + 1, line, "1", cells.size() + " cells",
-          hours.size() + 1 + " as in the header");
-      var date = date(line, cells.get(0));
-      check(dates.add(date), line, "date", date + " again", "one row a date");
-      for (int i = 0; i < hours.size(); i++) {
-        var cell = cells.get(i + 1);
-        var count = COUNT.matcher(cell);
-        if (count.matches()) put(Hour.of(date, hours.get(i)), Long.parseLong(count.group(1)));
-        else check(cell.isEmpty(), line, "%02d".formatted(hours.get(i)), quoted(cell),
-            "a count, or nothing for an unknown hour");
-      }
-    }
-
-    private LocalDate date(int line, String cell) {
-      try { return Config.must(LocalDate.parse(cell, DATE), date -> date.getYear() >= 1900 && date.getYear() < 2200); }
-      catch (IllegalArgumentException | DateTimeException e) { // a year far off would make Counts as large as the gap
-        throw fault(line, "date", quoted(cell), "a date such as 2026-11-23");
-      }
-    }
-
-    private static String quoted(String cell) { return "'" + Http.oneLine(cell) + "'"; }
-
-    private void check(boolean well, int line, String column, String wrong, String expected) {
-      if (!well) throw fault(line, column, wrong, expected);
-    }
-
-    private Fault fault(int line, String column, String wrong, String expected) {
-      return Exit.HISTORY.fault("%s: line %d, column %s: %s (expected %s)", file, line, Http.oneLine(column), wrong,
-          expected);
-    }
-
-    Counts counts() { return new Counts(known); }
-    OptionalLong at(Hour hour) { return knows(hour) ? OptionalLong.of(known.get(hour)) : OptionalLong.empty(); }
-    void put(Hour hour, long count) { known.put(hour, count); }
-    boolean knows(Hour hour) { return known.containsKey(hour); }
-    /** The newest known hour up to {@code last}, or null. */
-    Hour newest(Hour last) { return known.floorKey(last); }
-    List<Hour> unknown(Hour from, Hour to) { return Hour.range(from, to).filter(hour -> !knows(hour)).toList(); }
-
-    void save() {
-      if (!writable) return;
-      var text = new StringBuilder("date");
-      IntStream.range(0, 24).forEach(i -> text.append(",%02d".formatted(i)));
-      for (var date : known.keySet().stream().map(hour -> hour.date(ZoneOffset.UTC)).distinct().toList()) {
-        text.append('\n').append(date);
-        IntStream.range(0, 24).mapToObj(i -> known.get(Hour.of(date, i)))
-            .forEach(count -> text.append(',').append(count == null ? "" : count));
-      }
-      Disk.write(file, text.append('\n').toString());
-    }
-  }
-
-  /** Files that survive a kill, and that a link planted in a folder cannot send elsewhere. */
-  static final class Disk {
-    private static final FileAttribute<?> OWNER_READS = PosixFilePermissions.asFileAttribute(
-        PosixFilePermissions.fromString("rw-------"));
-    private static final FileAttribute<?> OWNER_ENTERS = PosixFilePermissions.asFileAttribute(
-        PosixFilePermissions.fromString("rwx------"));
-
-    interface Work<T> { T run() throws IOException; }
-
-    /** @throws Fault HISTORY when the work cannot be done */
-    static <T> T writing(Path file, Work<T> work) {
-      try { return work.run(); }
-      catch (IOException e) { throw Exit.HISTORY.fault(e, "%s: cannot be written (%s)", file, e); }
-    }
-
-    /** UTF-8 text without the byte order mark that spreadsheets put before it; empty when there is no such file. */
-    static Optional<String> read(Path file, Exit exit) {
-      try { return Optional.of(Files.readString(file).replaceFirst("^\uFEFF", "")); }
-      catch (NoSuchFileException e) { return Optional.empty(); }
-      catch (IOException e) { throw exit.fault(e, "%s: cannot be read as UTF-8 text (%s)", file, e); }
-    }
-
-    /** Temp sibling, fsync, atomic move: a reader or a kill sees the old file or the new one. Owner alone reads. */
-    static void write(Path file, String content) {
-      var part = file.resolveSibling(file.getFileName() + ".part");
-      writing(file, () -> {
-        folder(file.getParent());
-        Files.deleteIfExists(part);
-        try (var channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-            OWNER_READS)) {
-          for (var bytes = ByteBuffer.wrap(content.getBytes(UTF_8)); bytes.hasRemaining();) channel.write(bytes);
-          channel.force(true);
-        }
-        return move(part, file);
-      });
-    }
-
-    static Path move(Path from, Path to) throws IOException {
-      folder(to.getParent());
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-      try (var folder = FileChannel.open(to.getParent())) { // the new name must outlive a power cut too
-        folder.force(true);
-      }
-      return to;
-    }
-
-    static Path folder(Path folder) throws IOException { return Files.createDirectories(folder, OWNER_ENTERS); }
-  }
-
-  /** One run at a time per history. */
-  static final class Lock {
-    static <T> T during(Path history, Supplier<T> run) {
-      var file = history.resolveSibling(history.getFileName() + ".lock");
-      return Disk.writing(file, () -> {
-        Disk.folder(file.getParent());
-        try (var channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
-            LinkOption.NOFOLLOW_LINKS); var lock = channel.tryLock()) {
-          if (lock != null) return run.get();
-          throw Exit.TRY_LATER.fault("%s: another run holds the lock", file);
-        } catch (OverlappingFileLockException e) { // held by this same process
-          throw Exit.TRY_LATER.fault(e, "%s: another run holds the lock", file);
-        }
-      });
-    }
-  }
-
-  // ==== Fill: how do unknown hours become known ========================================
-
-  /** Reads the hours of the last NumHours that the history lacks, by the cheaper of export and counts. */
-  record Fill(Zendesk zendesk, History history, Rule rule, World world, long started) {
-    private static final Duration MOST = Duration.ofMinutes(45); // then the run judges with what it has
-    private static final int AT_ONCE = 8;
-    private static final int BATCH = 48;      // hours that a kill may lose
-    private static final int FEW = 3;         // so few are counted without asking for the total first
-
-    /** Up to and without {@code due}; from there to {@code judged} the judging counts the hours itself. */
-    void before(Hour due, Hour judged) {
-      var gap = history.unknown(judged.plus(-rule.numHours()), due);
-      if (gap.isEmpty()) return;
-      world.note("filling %d unknown hours of the last %d from Zendesk".formatted(gap.size(), rule.numHours()));
-      if (gap.size() > FEW) {
-        long total = zendesk.count(gap.get(0).from(), gap.get(gap.size() - 1).to());
-        if ((total + Zendesk.PAGE - 1) / Zendesk.PAGE < gap.size() && byExport(gap, total)) return;
-      }
-      byCount(due, gap.stream().filter(hour -> !history.knows(hour)));
-    }
-
-    private boolean late() {
-      boolean late = world.ticker().nanos() - started >= MOST.toNanos();
-      if (late) world.warn("the fill took %d minutes; the next run goes on with it".formatted(MOST.toMinutes()));
-      return late;
-    }
-
-    /** False when the export did not bring all, and the hours still unknown have to be counted one by one. */
-    private boolean byExport(List<Hour> gap, long total) {
-      var buckets = new Buckets(new TreeSet<>(gap), history);
-      var progress = new Progress("tickets", total, world);
-      var late = new AtomicBoolean();
-      try {
-        zendesk.export(gap.get(0).from(), gap.get(gap.size() - 1).to(), page -> {
-          buckets.add(page);
-          history.save();
-          progress.show(buckets.seen.size());
-          late.set(late());
-          return !late.get();
-        });
-      } catch (Fault e) {
-        if (e.exit != Exit.ZENDESK) throw e;
-        world.warn("export failed, so the hours are counted one by one: " + e.getMessage());
-        return false;
-      }
-      if (late.get()) return true;
-      if (total - buckets.seen.size() > Math.max(10, total / 100)) { // a few may have been deleted meanwhile
-        world.warn("export gave %d of %d tickets, so the other hours are counted one by one"
-            .formatted(buckets.seen.size(), total));
-        return false;
-      }
-      buckets.gap.forEach(buckets::store);
-      history.save();
-      return true;
-    }
-
-    /** Buckets exported tickets by hour. An hour is stored when the newest-first order has passed it. */
-    static final class Buckets {
-      private final NavigableSet<Hour> gap;
-      private final History history;
-      private final Set<Long> seen = new HashSet<>();
-      private final Map<Hour, Long> counts = new HashMap<>();
-      private Hour oldest;
-      private boolean ordered = true;
-
-      Buckets(NavigableSet<Hour> gap, History history) {
-        this.gap = gap;
-        this.history = history;
-        this.oldest = gap.last().plus(1);
-      }
-
-      void add(List<Ticket> page) {
-        var before = oldest;
-        for (var ticket : page) {
-          var hour = Hour.of(ticket.created());
-          if (seen.add(ticket.id())) {
-            counts.merge(hour, 1L, Long::sum);
-            ordered &= hour.compareTo(oldest) <= 0;
-          }
-          oldest = hour.compareTo(oldest) < 0 ? hour : oldest;
-        }
-        if (ordered) gap.subSet(oldest, false, before, true).forEach(this::store);
-      }
-
-      private void store(Hour hour) { history.put(hour, counts.getOrDefault(hour, 0L)); }
-    }
-
-    /** The newest hour first, since it tells the next run what was judged; then the judged hour's own samples. */
-    private void byCount(Hour due, Stream<Hour> unknown) {
-      var gap = unknown.sorted(Comparator.comparing((Hour hour) -> !hour.equals(due.plus(-1)))
-          .thenComparing(hour -> Math.floorMod(due.number() - hour.number(), 24L) != 0)
-          .thenComparing(Comparator.reverseOrder())).toList();
-      var progress = new Progress("hours", gap.size(), world);
-      var pool = Executors.newFixedThreadPool(AT_ONCE);
-      try {
-        for (int done = 0; done < gap.size() && !late(); done += BATCH) {
-          int end = Math.min(gap.size(), done + BATCH);
-          countAll(gap.subList(done, end), pool);
-          progress.show(end);
-        }
-      } finally {
-        pool.shutdownNow();
-      }
-    }
-
-    /** Stores what could be counted before it passes on the first fault. */
-    private void countAll(List<Hour> batch, ExecutorService pool) {
-      var counts = batch.stream().map(hour -> pool.submit(() -> zendesk.count(hour))).toList();
-      try {
-        for (int i = 0; i < batch.size(); i++) history.put(batch.get(i), counts.get(i).get());
-      } catch (InterruptedException e) {
-        throw Exit.TRY_LATER.fault(e, "interrupted");
-      } catch (ExecutionException e) {
-        throw e.getCause() instanceof RuntimeException known ? known : new IllegalStateException(e);
-      } finally {
-        counts.forEach(count -> count.cancel(true));
-        history.save();
       }
     }
   }
@@ -1383,1356 +5750,288 @@ public final class SpikeNotifier implements Callable<Integer> {
     private final String what;
     private final long all;
     private final World world;
-    private final long start = System.nanoTime();
-    private long shown = start;
+    private final long start;
+    private long shown;
 
     Progress(String what, long all, World world) {
       this.what = what;
-      this.all = all;
+      this.all = Math.max(1, all);
       this.world = world;
+      this.start = world.ticker.nanos();
+      this.shown = start;
     }
 
     void show(long done) {
-      long now = System.nanoTime();
-      if (world.voice().get() == Voice.QUIET || !world.terminal() && now - shown < TimeUnit.MINUTES.toNanos(1)) return;
+      long now = world.ticker.nanos();
+      boolean due = world.terminal || now - shown >= TimeUnit.MINUTES.toNanos(1);
+      if (world.verbosity == Verbosity.QUIET || !due || done == 0) return;
       shown = now;
-      long left = TimeUnit.NANOSECONDS.toSeconds((now - start) / Math.max(1, done) * Math.max(0, all - done));
-      var text = "%d of %d %s, about %d:%02d left".formatted(done, all, what, left / 60, left % 60);
-      int full = (int) Math.min(BAR, done * BAR / Math.max(1, all));
-      if (!world.terminal()) world.warn(text);
-      else world.err().printf("\r[%s%s] %s %s", "=".repeat(full), " ".repeat(BAR - full), text,
-          done >= all ? "\n" : "").flush();
+      double part = Math.min(1, (double) done / all);
+      long left = TimeUnit.NANOSECONDS.toSeconds((long) ((now - start) / part * (1 - part)));
+      var text = "%d of %d %s, about %d:%02d left".formatted(Math.min(done, all), all, what,
+          left / 60, left % 60);
+      if (!world.terminal) {
+        world.note(text);
+        return;
+      }
+      int full = (int) (part * BAR);
+      world.err.print("\r[" + "=".repeat(full) + " ".repeat(BAR - full) + "] " + text + " ");
+      if (done >= all) world.err.println();
+      world.err.flush();
     }
   }
 
-  // ==== Verdict: is this hour a spike ==================================================
+  // ==== Disk: files that survive a kill =========================================================
 
-  /** The rule's settings: see the table in README.md. */
-  record Rule(RuleName name, int numHours, double threshold, double deviations, double minExtra, int minTickets,
-      int minSamples, Set<LocalDate> ignoredDays, ZoneId zone) {
-    private static final int WEEKS = 13;
-    private static final int WEEK = 168; // hours
+  /** Also proof against a link that somebody plants in a folder to send a file elsewhere. */
+  static final class Disk {
+    private static final FileAttribute<?> OWNER_READS =
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+    private static final FileAttribute<?> OWNER_ENTERS =
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
-    Rule with(RuleName newName, double newThreshold, double newDeviations) {
-      return new Rule(newName, numHours, newThreshold, newDeviations, minExtra, minTickets, minSamples, ignoredDays,
-          zone);
+    private Disk() { }
+
+    /** UTF-8 text without the byte order mark that spreadsheets put before it; null for no file. */
+    static String read(Path file, Exit otherwise) {
+      try {
+        return Files.readString(file).replaceFirst("^\uFEFF", "");
+      } catch (NoSuchFileException e) {
+        return null;
+      } catch (IOException e) {
+        throw otherwise.fault(e, "%s: cannot be read: %s", shown(file), reason(e, "read"));
+      }
     }
 
-    boolean isWeekly() { return name == RuleName.WEEKLY; }
-
-    Verdict judge(Counts counts, Hour hour, long count) {
-      var samples = samples(counts, hour);
-      return judge(hour, count, samples, usual(counts, hour, samples));
-    }
-
-    Verdict judge(Hour hour, long count, Samples samples, Optional<Usual> usual) {
-      if (usual.isEmpty()) return new Learning(hour, count, samples.known().size());
-      double limit = isWeekly() ? least(usual.get()) : (1 + threshold) * usual.get().mean();
-      return missed(count, usual.get()).isEmpty() ? new Spike(hour, count, usual.get(), limit)
-          : new Calm(hour, count, usual.get(), limit);
-    }
-
-    /** Which earlier hours the hour is compared with. */
-    Samples samples(Counts counts, Hour hour) {
-      if (!isWeekly()) return samples(counts, hour, 0, numHours / 24 + 1, 1);
-      var weeks = samples(counts, hour, 1, WEEKS, 7);
-      return weeks.known().size() >= 4 ? weeks : samples(counts, hour, 1, 28, 1);
-    }
-
-    private Samples samples(Counts counts, Hour hour, int first, int last, int step) {
-      var samples = new Samples(step == 7, new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-      for (int k = first; k <= last; k++) {
-        for (var past : hour.sameHour(k * step, zone)) {
-          long back = hour.number() - past.number();
-          var count = counts.at(past);
-          if (back <= 0 || !isWeekly() && back > numHours) continue;
-          if (!ignoredDays.isEmpty() && ignoredDays.contains(past.date(zone))) samples.ignored().add(past);
-          else if (count.isEmpty()) samples.unknown().add(past);
-          else samples.known().add(new Sample(past, count.getAsLong()));
+    /** Temp sibling, fsync, atomic move: a reader or a kill sees the old file or the new one. */
+    static void write(Path file, String content) {
+      var part = file.resolveSibling(file.getFileName() + ".part");
+      try {
+        makeFolder(folderOf(file));
+        Files.deleteIfExists(part);
+        var options = Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+        try (var channel = FileChannel.open(part, options, OWNER_READS)) {
+          var bytes = ByteBuffer.wrap(content.getBytes(UTF_8));
+          while (bytes.hasRemaining()) channel.write(bytes);
+          channel.force(true);
         }
-      }
-      return samples;
-    }
-
-    /** What the hour usually holds; empty while there is too little history to say. */
-    Optional<Usual> usual(Counts counts, Hour hour, Samples samples) {
-      double[] v = samples.known().stream().mapToDouble(Sample::count).toArray();
-      if (v.length < Math.max(minSamples, isWeekly() && !samples.weekly() ? 7 : 1)) return Optional.empty();
-      return Optional.of(isWeekly() ? weekly(v, samples.weekly(), counts, hour)
-          : new Usual(mean(v), v.length, OptionalDouble.empty(), 1, Double.POSITIVE_INFINITY));
-    }
-
-    private static double mean(double[] v) { return DoubleStream.of(v).sum() / v.length; }
-
-    /** The variance that hourly ticket counts of mean m have as a rule; it weighs as much as four samples. */
-    private static double usualVariance(double m) { return Math.max(m, 1) + 0.3 * m * 0.3 * m; }
-
-    /** Same weekday and hour, distance in that hour's own usual spread; without enough weeks, the last 28 days. */
-    private static Usual weekly(double[] past, boolean weeks, Counts counts, Hour hour) {
-      int n = past.length;
-      double middle = median(past);
-      double cap = weeks ? middle + 3 * Math.sqrt(usualVariance(middle)) : Double.POSITIVE_INFINITY;
-      double level = weeks ? level(counts, hour) : 1;
-      double[] v = DoubleStream.of(past).map(x -> Math.min(x, cap) * level).toArray();
-      double m = mean(v);
-      double squares = DoubleStream.of(v).map(x -> (x - m) * (x - m)).sum(); // (n - 1) times the sample variance
-      double variance = (squares + 4 * usualVariance(m)) / (n + 3);
-      double spread = Math.sqrt(Math.max(Math.max(variance, m), 1) * (1 + 1.0 / n));
-      return new Usual(m, n, OptionalDouble.of(spread), level, cap);
-    }
-
-    /** How far the last week is above the 13 before it, within [1, 2]; 1 when either is known too little. */
-    private static double level(Counts counts, Hour hour) {
-      var last = counts.mean(hour.plus(-WEEK), hour, WEEK / 2);
-      var before = counts.mean(hour.plus(-WEEK * (WEEKS + 1)), hour.plus(-WEEK), WEEK / 2);
-      return last.isEmpty() || before.isEmpty() || before.getAsDouble() == 0 ? 1
-          : Math.min(2, Math.max(1, last.getAsDouble() / before.getAsDouble()));
-    }
-
-    private static double median(double[] v) {
-      var sorted = DoubleStream.of(v).sorted().toArray();
-      return (sorted[(v.length - 1) / 2] + sorted[v.length / 2]) / 2;
-    }
-
-    /** The keys whose bars the count does not pass; a spike misses none. */
-    List<String> missed(long count, Usual usual) {
-      double bar = (1 + threshold) * usual.mean();
-      var missed = new ArrayList<String>(0);
-      if (isWeekly() ? count < bar : count <= bar) missed.add("SpikeThreshold");
-      if (isWeekly() && usual.z(count).orElseThrow() < deviations) missed.add("Deviations");
-      if (isWeekly() && count - usual.mean() < minExtra) missed.add("MinExtra");
-      if (count < Math.max(1, minTickets)) missed.add("MinTickets"); // no tickets at all are no spike, whatever is set
-      return missed;
-    }
-
-    /** The smallest count that is a spike; the steps undo the rounding of the first guess. */
-    long least(Usual usual) {
-      double extra = isWeekly() ? Math.max(deviations * usual.spread().orElseThrow(), minExtra) : 0;
-      double bar = Math.max((1 + threshold) * usual.mean(), usual.mean() + extra);
-      long least = (long) Math.ceil(Math.max(minTickets, bar));
-      while (least > 0 && missed(least - 1, usual).isEmpty()) least--;
-      while (!missed(least, usual).isEmpty()) least++;
-      return least;
-    }
-  }
-
-  /** An earlier hour's count that the judged hour is compared with. */
-  record Sample(Hour hour, long count) { }
-
-  /** The samples, latest first, and what was left out; {@code weekly} when they are of the same weekday. */
-  record Samples(boolean weekly, List<Sample> known, List<Hour> unknown, List<Hour> ignored) { }
-
-  /**
-   * What an hour usually holds, in tickets.
-   *
-   * @param spread its usual deviation, weekly rule only
-   * @param level  how much {@code mean} was raised to follow growth
-   * @param cap    what a sample counted for at the most
-   */
-  record Usual(double mean, int samples, OptionalDouble spread, double level, double cap) {
-    OptionalDouble z(long count) {
-      return spread.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of((count - mean) / spread.getAsDouble());
-    }
-
-    /** Percent over the mean; empty when the mean is 0. */
-    OptionalDouble percent(long count) {
-      return mean == 0 ? OptionalDouble.empty() : OptionalDouble.of((count - mean) / mean * 100);
-    }
-  }
-
-  /** What the rule says of an hour. */
-  sealed interface Verdict permits Judged, Learning {
-    Hour hour();
-    long count();
-  }
-
-  sealed interface Judged extends Verdict permits Spike, Calm {
-    Usual usual();
-    double limit();
-  }
-
-  record Spike(Hour hour, long count, Usual usual, double limit) implements Judged { }
-  record Calm(Hour hour, long count, Usual usual, double limit) implements Judged { }
-  /** Too little history to judge the hour. */
-  record Learning(Hour hour, long count, int samples) implements Verdict { }
-
-  /** A judged hour as JSON; {@code alert} and {@code tags} only where a notice was thought of. */
-  static ObjectNode asJson(Verdict verdict, Optional<String> alert, List<TagCount> tags) {
-    var json = JSON.createObjectNode().put("hour", verdict.hour().from().toString()).put("count", verdict.count());
-    var judged = verdict instanceof Judged j ? Optional.of(j) : Optional.<Judged>empty();
-    var usual = judged.map(Judged::usual);
-    json.put("mean", usual.map(Usual::mean).orElse(null)).put("limit", judged.map(Judged::limit).orElse(null))
-        .put("percent", usual.map(u -> boxed(u.percent(verdict.count()))).orElse(null))
-        .put("samples", verdict instanceof Learning l ? l.samples() : usual.get().samples())
-        .put("verdict", lower(verdict.getClass().getSimpleName()));
-    alert.ifPresent(how -> json.put("alert", how));
-    usual.filter(u -> u.spread().isPresent()).ifPresent(u -> json.put("z", boxed(u.z(verdict.count())))
-        .put("spread", boxed(u.spread())));
-    if (verdict instanceof Spike && alert.isPresent()) json.set("tags", JSON.valueToTree(tags));
-    return json;
-  }
-
-  /** The same as {@code name=value} words for people and logs. */
-  static String asWords(ObjectNode json) {
-    var hour = json.get("hour").asText().replace(":00:00Z", ":00Z");
-    return json.remove(List.of("z", "spread", "tags")).put("hour", hour).properties().stream().map(e -> {
-      var value = e.getValue();
-      return e.getKey() + "=" + (value.isNull() ? "-" : value.isDouble() ? decimal(value.asDouble()) : value.asText());
-    }).collect(joining(" "));
-  }
-
-  private static Double boxed(OptionalDouble value) { return value.isPresent() ? value.getAsDouble() : null; }
-  static String decimal(double value) { return String.format(Locale.ROOT, "%.1f", value); }
-
-  // ==== Tags: what are the tickets about ===============================================
-
-  /** A tag, on how many tickets it is, and on how many in the same hour of the last weeks (null: not known). */
-  record TagCount(String tag, long count, Double usual) {
-    /** At least twice the usual, and by more than chance gives to so small a number. */
-    boolean risen() { return usual != null && count >= 2 * usual && count - usual >= 3 * Math.sqrt(usual + 1); }
-    double excess() { return usual == null ? 0 : count - usual; }
-  }
-
-  /** What is known of a spike's tickets, and of the same hour in the last weeks; the texts say why there is no more. */
-  record Tickets(Tally tally, Optional<String> trouble, List<Map<String, Long>> weeks, String noUsual) {
-    /** Every tag, the most frequent first, equals in order of first appearance. */
-    List<TagCount> ranked() {
-      return tally.ranked().map(tag -> new TagCount(tag.spelled, tag.tickets, weeks.isEmpty() ? null
-          : weeks.stream().mapToLong(week -> week.getOrDefault(lower(tag.spelled), 0L)).average().orElseThrow()))
-          .toList();
-    }
-  }
-
-  /** Gathers tickets one by one; the same whatever their order. Tags are compared without case, shown as sent. */
-  static final class Tally {
-    private static final int SUBJECTS = 5;
-
-    /** Tickets with a tag, and how and where it stands in the first of them. */
-    private record Tag(String spelled, String first, long tickets) {
-      Tag and(Tag other) {
-        var earlier = first.compareTo(other.first) < 0 ? this : other;
-        return new Tag(earlier.spelled, earlier.first, tickets + other.tickets);
+        rename(part, file);
+      } catch (IOException e) {
+        throw fault(file, e);
       }
     }
 
-    private final Map<String, Tag> tags = new HashMap<>();
-    private final Map<Long, Integer> requesters = new HashMap<>();
-    private final NavigableMap<String, Ticket> earliest = new TreeMap<>();
-    private final List<String> omitted;
-    long tickets;
-    long untagged;
-
-    Tally(List<String> omitted) { this.omitted = omitted; }
-
-    void add(Ticket ticket) {
-      tickets++;
-      untagged += ticket.tags().isEmpty() ? 1 : 0;
-      if (ticket.requester_id() != null) requesters.merge(ticket.requester_id(), 1, Integer::sum);
-      earliest.put(place(ticket, 0), ticket);
-      if (earliest.size() > SUBJECTS) earliest.pollLastEntry();
-      var once = new HashSet<>(omitted);
-      for (int i = 0; i < ticket.tags().size(); i++) {
-        var spelled = ticket.tags().get(i);
-        var tag = lower(spelled);
-        if (once.add(tag)) tags.merge(tag, new Tag(spelled, place(ticket, i), 1), Tag::and);
+    static void move(Path from, Path to) {
+      try {
+        makeFolder(folderOf(to));
+        rename(from, to);
+      } catch (IOException e) {
+        throw fault(to, e);
       }
     }
 
-    /** Sorts as tickets are created, and tags within a ticket as they stand there. */
-    private static String place(Ticket ticket, int tag) {
-      return ticket.created_at() + "/" + ticket.id() + "/" + (1000 + tag);
-    }
-
-    private Stream<Tag> ranked() {
-      return tags.values().stream().sorted(Comparator.comparing((Tag tag) -> -tag.tickets).thenComparing(Tag::first));
-    }
-
-    /** Tickets by tag in lower case. */
-    Map<String, Long> byTag() {
-      return tags.entrySet().stream().collect(toMap(Map.Entry::getKey, e -> e.getValue().tickets));
-    }
-
-    int requesters() { return requesters.size(); }
-    int largestRequester() { return requesters.values().stream().mapToInt(Integer::intValue).max().orElse(0); }
-    List<Ticket> sample() { return List.copyOf(earliest.values()); }
-  }
-
-  // ==== Alert: what does the mail say ==================================================
-
-  /**
-   * Subject and wording. {@code %s} and {@code %d} stand for the values in the order in which the method below
-   * that uses the text gives them; a percent sign is written {@code %%}.
-   */
-  private static final class Words {
-    static final String SUBJECT = "%s %d tickets at %s, %s";
-    static final String PERCENT_MORE = "%.0f %% more than usual";
-    static final String NONE_USUAL = "where none are usual";
-    static final String HEADLINE = "%d tickets were created from %s.";
-    static final String USUAL = "Usual for that hour: %s, so this is %s. %s";
-    static final String NEVER = "None of the %d earlier hours that it is compared with held as many.";
-    static final String RARELY = "%d of the %d earlier hours that it is compared with held as many or more.";
-    static final String GOES_ON = "The spike goes on: this is its hour %d, it began at %s.";
-    static final String LATE = "This notice is late: the hour could not be read or the mail not be made before %s.";
-    static final String TAGS = "Most frequent tags";
-    static final String RISEN = "Risen most";
-    static final String RANKED_ALL = "Ranked from all %d tickets; %d carry no tag.";
-    static final String RANKED_SOME = "Ranked from %d of %d tickets (%s); %d carry no tag.";
-    static final String NO_USUAL = "The usual counts of the tags are not known (%s).";
-    static final String USUAL_FROM = "Usual: the mean of the same hour in %d of the last weeks.";
-    static final String REQUESTERS = "%d requesters wrote them; the busiest wrote %d (%.0f %%).";
-    static final String SAMPLES = "The first tickets";
-    static final String CHART = "The last 24 hours";
-    static final String BARS_TEXT = "# tickets, | usual";
-    static final String BARS_HTML = "blue up to the usual, red above it, grey short of it";
-    static final String WHY_MEAN = "Why this mail: the rule \"mean\" calls more than %s tickets a spike: "
-        + "%.0f %% over the mean of the same hour of day in %d samples.";
-    static final String WHY_WEEKLY = "Why this mail: the rule \"weekly\" calls %s tickets or more a spike: %.1f of "
-        + "the hour's usual deviations (%s) over its mean of %d samples; this hour is at %s.";
-    static final String ALL = "All tickets of the hour: ";
-    static final String OPEN = "open in Zendesk";
-    static final String OVER = "The spike is over: %d tickets were created from %s; usual: %s.";
-    static final String SUMMARY = "It lasted %d h from %s, with a peak of %d tickets at %s; in all "
-        + "%.0f more than usual were created.";
-  }
-
-  /** A finished notice. It can be made of a {@link Spike} or of the end of one, of nothing else. */
-  record Alert(Hour hour, String kind, Hour thread, String subject, List<Block> blocks) {
-
-    static Alert about(Spike spike, Episode episode, Config config, Counts counts, Tickets tickets, Instant now) {
-      var rule = config.rule();
-      var hour = spike.hour();
-      var tally = tickets.tally();
-      var all = tickets.ranked();
-      var top = all.stream().limit(config.numTags()).toList();
-      var risen = all.stream().filter(TagCount::risen)
-          .sorted(Comparator.comparingDouble(TagCount::excess).reversed()).limit(config.numTags()).toList();
-      return new Alert(hour, "spike", episode.start(), subject(episode, config), List.of(
-          Text.title(Words.HEADLINE.formatted(spike.count(), span(hour, rule.zone()))),
-          new Text(Words.USUAL.formatted(decimal(spike.usual().mean()), more(spike), rarity(spike, rule, counts))),
-          new Text(episode.hours() == 1 ? ""
-              : Words.GOES_ON.formatted(episode.hours(), time(episode.start(), rule.zone()))),
-          new Text(now.isBefore(hour.plus(2).to()) ? "" : Words.LATE.formatted(time(Hour.of(now), rule.zone()))),
-          tags(Words.TAGS, top, hour, config.zendesk()),
-          tags(Words.RISEN, top.containsAll(risen) ? List.of() : risen, hour, config.zendesk()),
-          new Text(tickets.trouble().map(why -> Words.RANKED_SOME.formatted(tally.tickets, spike.count(), why,
-              tally.untagged)).orElse(Words.RANKED_ALL.formatted(tally.tickets, tally.untagged))),
-          new Text(tickets.weeks().isEmpty() ? Words.NO_USUAL.formatted(tickets.noUsual())
-              : Words.USUAL_FROM.formatted(tickets.weeks().size())),
-          new Text(tally.requesters() == 0 ? "" : Words.REQUESTERS.formatted(tally.requesters(),
-              tally.largestRequester(), tally.largestRequester() * 100.0 / tally.tickets)),
-          chart(hour, rule, counts),
-          samples(tally, config.zendesk()),
-          new Text(why(spike, rule)),
-          new Text(Words.ALL, agentSearch(config.zendesk(), hour, ""))));
-    }
-
-    static Alert allClear(Calm calm, Episode episode, Config config, Counts counts) {
-      var zone = config.rule().zone();
-      return new Alert(calm.hour(), "clear", episode.start(), subject(episode, config), List.of(
-          Text.title(Words.OVER.formatted(calm.count(), span(calm.hour(), zone), decimal(calm.usual().mean()))),
-          new Text(Words.SUMMARY.formatted(episode.hours(), time(episode.start(), zone), episode.peak().count(),
-              time(episode.peak().hour(), zone), episode.excess())),
-          chart(calm.hour(), config.rule(), counts)));
-    }
-
-    String name() { return hour.name() + "-" + kind; }
-
-    /** The same for all mails of an episode, since Gmail threads by subject. */
-    private static String subject(Episode episode, Config config) {
-      var first = episode.first();
-      return Words.SUBJECT.formatted(config.mail().subject(), first.count(), time(first.hour(), config.rule().zone()),
-          more(first));
-    }
-
-    private static String more(Spike spike) {
-      var percent = spike.usual().percent(spike.count());
-      return percent.isEmpty() ? Words.NONE_USUAL : Words.PERCENT_MORE.formatted(percent.getAsDouble());
-    }
-
-    private static String rarity(Spike spike, Rule rule, Counts counts) {
-      var samples = rule.samples(counts, spike.hour()).known();
-      long asMany = samples.stream().filter(sample -> sample.count() >= spike.count()).count();
-      return asMany == 0 ? Words.NEVER.formatted(samples.size()) : Words.RARELY.formatted(asMany, samples.size());
-    }
-
-    private static String why(Spike spike, Rule rule) {
-      var usual = spike.usual();
-      return rule.isWeekly() ? Words.WHY_WEEKLY.formatted((long) spike.limit(), rule.deviations(),
-          decimal(usual.spread().orElseThrow()), usual.samples(), decimal(usual.z(spike.count()).orElseThrow()))
-          : Words.WHY_MEAN.formatted(decimal(spike.limit()), rule.threshold() * 100, usual.samples());
-    }
-
-    private static Table tags(String title, List<TagCount> tags, Hour hour, Account account) {
-      return new Table(title, List.of(Cell.right("tickets"), Cell.right("usual"), Cell.of("")), tags.stream().map(tag ->
-          List.of(Cell.link(tag.tag(), agentSearch(account, hour, " tags:\"" + tag.tag().replace("\"", "") + "\"")),
-              Cell.right(Long.toString(tag.count())), Cell.right(tag.usual() == null ? "?" : decimal(tag.usual())),
-              Cell.right(!tag.risen() ? "" : tag.usual() == 0 ? "NEW" : "risen"))).toList());
-    }
-
-    private static Table samples(Tally tally, Account account) {
-      return new Table(Words.SAMPLES, List.of(Cell.of("")), tally.sample().stream().map(ticket -> {
-        var url = "https://%s/agent/tickets/%d".formatted(account.host(), ticket.id());
-        return List.of(new Cell(url, Cell.link("#" + ticket.id(), url).html(), ""),
-            Cell.of(Objects.requireNonNullElse(ticket.subject(), "(no subject)")));
-      }).toList());
-    }
-
-    /** A row an hour: its count and a bar, the usual marked in it. */
-    static Table chart(Hour last, Rule rule, Counts counts) {
-      var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
-      var usual = hours.stream().collect(toMap(hour -> hour, hour ->
-          rule.usual(counts, hour, rule.samples(counts, hour)).map(Usual::mean).orElse(0.0)));
-      double most = hours.stream().mapToDouble(hour -> Math.max(counts.at(hour).orElse(0), usual.get(hour))).max()
-          .orElseThrow() + 1e-9;
-      return new Table(Words.CHART, List.of(Cell.right("tickets"),
-          new Cell(Words.BARS_TEXT, Words.BARS_HTML, "font-weight:normal;font-size:12px")), hours.stream().map(hour -> {
-            var count = counts.at(hour);
-            return List.of(new Cell(time(hour, rule.zone()), at(hour.from(), rule.zone(), "EEE HH:mm"),
-                "white-space:nowrap"), Cell.right(count.isEmpty() ? "?" : Long.toString(count.getAsLong())),
-                Cell.bar(count.orElse(0) / most, usual.get(hour) / most));
-          }).toList());
-    }
-
-    /** Zendesk's own search for the tickets of the hour, in the agents' pages. */
-    static String agentSearch(Account account, Hour hour, String more) {
-      return "https://%s/agent/search/1?type=ticket&q=%s".formatted(account.host(), encode(
-          "created>=%s created<%s%s %s".formatted(hour.from(), hour.to(), more, account.query()).strip()));
-    }
-
-    static String at(Instant time, ZoneId zone, String pattern) {
-      return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time.atZone(zone));
-    }
-
-    static String time(Hour hour, ZoneId zone) { return at(hour.from(), zone, "EEE d MMM HH:mm"); }
-
-    /** The hour on the local clock, and in UTC where that is another. */
-    static String span(Hour hour, ZoneId zone) {
-      var utc = "%s-%s UTC".formatted(time(hour, ZoneOffset.UTC), at(hour.to(), ZoneOffset.UTC, "HH:mm"));
-      boolean same = zone.getRules().getOffset(hour.from()).equals(ZoneOffset.UTC);
-      return same ? utc : "%s-%s %s (%s)".formatted(time(hour, zone), at(hour.to(), zone, "HH:mm"), zone.getId(), utc);
-    }
-
-    String text() {
-      return blocks.stream().map(Block::text).filter(text -> !text.isEmpty()).collect(joining("\n"));
-    }
-
-    String html() {
-      return """
-          <!DOCTYPE html><html lang="en"><head><meta charset="utf-8">
-          <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-          <meta name="supported-color-schemes" content="light dark"><title>%s</title></head>
-          <body style="margin:0;padding:16px;font:15px/1.45 Arial,Helvetica,sans-serif">
-          <div style="max-width:600px;margin:0 auto">
-          %s
-          </div></body></html>
-          """.formatted(escape(subject), blocks.stream().map(Block::html).collect(joining("\n")));
-    }
-  }
-
-  /** A run of spike hours. {@code excess} in tickets over the usual, summed over its hours. */
-  record Episode(Spike first, Spike peak, int hours, double excess) {
-    private static final int MOST = 24 * 14; // hours; what goes on longer has become the usual
-
-    static Episode of(Spike spike) { return new Episode(spike, spike, 1, spike.count() - spike.usual().mean()); }
-    Hour start() { return first.hour(); }
-
-    /** The spike hours without a gap up to and with {@code last}, from the counts alone. */
-    static Optional<Episode> until(Hour last, Counts counts, Rule rule) {
-      return IntStream.range(0, MOST).mapToObj(i -> last.plus(-i)).map(hour -> counts.at(hour).stream()
-              .mapToObj(count -> rule.judge(counts, hour, count)).findFirst())
-          .takeWhile(verdict -> verdict.orElse(null) instanceof Spike)
-          .map(verdict -> of((Spike) verdict.get())).reduce((later, earlier) -> earlier.and(later));
-    }
-
-    /** Longer by the episode that follows. */
-    Episode and(Episode next) {
-      return new Episode(first, next.peak.count() > peak.count() ? next.peak : peak, hours + next.hours,
-          excess + next.excess);
-    }
-  }
-
-  /** A part of the mail, as plain text and as HTML that Gmail and Outlook show: tables and inline styles only. */
-  interface Block {
-    String text();
-    String html();
-  }
-
-  /** A paragraph; {@code link} is empty, or what the words lead to. Without words it is not there. */
-  record Text(String words, String link, String style) implements Block {
-    Text(String words, String link) { this(words, link, "overflow-wrap:anywhere"); }
-    Text(String words) { this(words, ""); }
-    static Text title(String words) { return new Text(words, "", "font-size:19px;font-weight:bold"); }
-
-    @Override public String text() { return words.isEmpty() ? "" : clean(words) + link + "\n"; }
-
-    @Override public String html() {
-      return words.isEmpty() ? "" : "<p style=\"margin:0 0 12px;%s\">%s%s</p>".formatted(style, escape(words),
-          link.isEmpty() ? "" : "<a href=\"%s\">%s</a>".formatted(escape(link), Words.OPEN));
-    }
-  }
-
-  /** Both forms of a cell; {@code style} is that of its {@code td}. */
-  record Cell(String text, String html, String style) {
-    private static final int WIDTH = 30;    // characters of a bar
-    private static final int LONGEST = 100; // characters of other people's text
-
-    static Cell of(String words) {
-      var shown = words.length() > LONGEST ? words.substring(0, LONGEST) + "..." : words;
-      return new Cell(clean(shown), escape(shown), "overflow-wrap:anywhere");
-    }
-
-    static Cell right(String words) { return new Cell("%7s".formatted(words), escape(words), "text-align:right"); }
-
-    static Cell link(String words, String url) {
-      var cell = of(words);
-      return new Cell(cell.text, "<a href=\"%s\">%s</a>".formatted(escape(url), cell.html), cell.style);
-    }
-
-    /** Blue up to the usual, red above it, grey what is short of it; {@code all} and {@code usual} within [0, 1]. */
-    static Cell bar(double all, double usual) {
-      var text = new StringBuilder("#".repeat((int) Math.round(all * WIDTH)));
-      int mark = (int) Math.round(usual * WIDTH);
-      text.append(" ".repeat(Math.max(0, mark + 1 - text.length()))).setCharAt(mark, '|');
-      return new Cell(text.toString(),
-          "<table cellpadding=\"0\" cellspacing=\"0\" style=\"width:100%%\"><tr>%s%s%s%s</tr></table>"
-          .formatted(piece(Math.min(all, usual), "background:#4477aa"), piece(all - usual, "background:#cc3311"),
-              piece(usual - all, "background:#bbbbbb"), piece(1 - Math.max(all, usual), "")), "width:60%");
-    }
-
-    private static String piece(double part, String style) {
-      return part < 0.001 ? "" : "<td style=\"width:%.1f%%;height:12px;line-height:12px;%s\">&nbsp;</td>"
-          .formatted(part * 100, style);
-    }
-
-    String in(String element) {
-      return "<%1$s align=\"left\" style=\"border-bottom:1px solid #8888;%2$s\">%3$s</%1$s>".formatted(element, style,
-          html);
-    }
-  }
-
-  /** {@code heads} stand over the second column and on; the title over the first. Without rows it is not there. */
-  record Table(String title, List<Cell> heads, List<List<Cell>> rows) implements Block {
-    @Override public String text() {
-      if (rows.isEmpty()) return "";
-      int width = rows.stream().mapToInt(row -> row.get(0).text().length()).max().orElseThrow();
-      var head = heads.stream().map(cell -> cell.text().strip()).filter(text -> !text.isEmpty())
-          .collect(joining(", ", " (", ")")).replace(" ()", "");
-      return rows.stream().map(row -> ("  %-" + width + "s  %s").formatted(row.get(0).text(), row.stream().skip(1)
-          .map(Cell::text).collect(joining("  "))).stripTrailing()).collect(joining("\n", title + head + "\n", "\n"));
-    }
-
-    @Override public String html() {
-      return rows.isEmpty() ? "" : """
-          <table cellpadding="3" cellspacing="0" style="border-collapse:collapse;width:100%%;margin:0 0 12px">
-          %s%s</table>""".formatted(row("th", Stream.concat(Stream.of(Cell.of(title)), heads.stream())),
-              rows.stream().map(row -> row("td", row.stream())).collect(joining()));
-    }
-
-    private static String row(String element, Stream<Cell> cells) {
-      return cells.map(cell -> cell.in(element)).collect(joining("", "<tr>", "</tr>\n"));
-    }
-  }
-
-  /** Other people's text on one line: no line break, control or direction mark gets through. */
-  static String clean(String text) {
-    return text.replaceAll("[\\p{Cntrl}\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]+", " ");
-  }
-
-  static String escape(String text) {
-    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;")
-        .replace("'", "&#39;");
-  }
-
-  // ==== Outbox: did the notice go out, once =============================================
-
-  /**
-   * The folders {@code outbox} (waiting) and {@code sent} (the ledger). A notice is stored before it is sent and
-   * moved when it was accepted, so a kill loses none; a name in {@code sent} never goes out again.
-   */
-  static final class Outbox {
-    private static final Duration KEPT = Duration.ofDays(180);
-    private final Path waiting;
-    private final Path sent;
-    private final Config config;
-    private final World world;
-    private final Map<String, Carrier> carriers = new HashMap<>(); // by the ending of a file's name
-    private final Set<Carrier> down = new HashSet<>();
-    Exit worst = Exit.OK; // of all deliveries, the code that the run ends with
-
-    /** Sends one stored notice; throws Fault when it was not accepted. */
-    interface Carrier { void send(byte[] notice); }
-
-    Outbox(Config config, World world, Carrier mail) {
-      this.waiting = config.out().resolve("outbox");
-      this.sent = config.out().resolve("sent");
-      this.config = config;
-      this.world = world;
-      carriers.put("eml", mail);
-      config.webhook().ifPresent(url -> carriers.put("json", new Webhook(url, world)));
-      Stream.of(waiting, sent).filter(Files::isSymbolicLink).forEach(folder -> {
-        throw Exit.HISTORY.fault("%s: cannot be written (it is a link, expected a folder)", folder);
-      });
-    }
-
-    List<Path> waiting() { return files(waiting, ".*\\.(eml|json)"); }
-
-    void sendWaiting() {
-      for (var file : waiting()) {
-        world.note("%s: waits in the outbox, trying again".formatted(file.getFileName()));
-        send(file);
+    private static void rename(Path from, Path to) throws IOException {
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+      try (var folder = FileChannel.open(folderOf(to))) { // the name must outlive a power cut too
+        folder.force(true);
       }
     }
 
-    /** Whether a mail of that hour was sent or waits. */
-    boolean has(Hour hour, String kind) {
-      var name = hour.name() + "-" + kind + ".eml";
-      return Files.exists(sent.resolve(name)) || Files.exists(waiting.resolve(name));
+    static void delete(Path file) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        throw fault(file, e);
+      }
     }
 
-    /** @return {@code sent}, {@code queued} or {@code already-sent} */
-    String deliver(Alert alert) {
-      var webhook = waiting.resolve(alert.name() + ".json"); // stored before either goes out, so a kill loses none
-      if (config.webhook().isPresent()) store(webhook, Webhook.payload(alert));
-      var mail = waiting.resolve(alert.name() + ".eml");
-      boolean isNew = store(mail, Mailer.message(alert, config, world.clock()));
-      if (Files.exists(webhook)) send(webhook);
-      return !isNew ? "already-sent" : send(mail) ? "sent" : "queued";
+    static void makeFolder(Path folder) throws IOException {
+      if (!Files.isDirectory(folder)) Files.createDirectories(folder, OWNER_ENTERS);
     }
 
-    /** False when the notice went out already. Two accounts in one folder must not take each other's mails for own. */
-    private boolean store(Path file, String content) {
-      var gone = sent.resolve(file.getFileName());
-      if (!Files.exists(gone)) {
-        if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) Disk.write(file, content);
+    /** The plain files of a folder whose names match, sorted; none for no folder. */
+    static List<Path> list(Path folder, String name) {
+      if (!Files.isDirectory(folder)) return List.of();
+      var files = new ArrayList<Path>();
+      try (var all = Files.newDirectoryStream(folder)) {
+        for (var file : all) {
+          if (file.getFileName().toString().matches(name)) files.add(file);
+        }
+      } catch (IOException e) {
+        throw Exit.HISTORY.fault(e, "%s: cannot be read: %s", shown(folder), reason(e, "read"));
+      }
+      Collections.sort(files);
+      return files;
+    }
+
+    private static Path folderOf(Path file) {
+      var folder = file.getParent();
+      return folder == null ? Path.of("") : folder;
+    }
+
+    private static Fault fault(Path file, IOException e) {
+      return Exit.HISTORY.fault(e, "%s: cannot be written: %s", shown(file), reason(e, "write"));
+    }
+
+    /** The whole path, so that a line of a log tells which of several installations it is. */
+    static String shown(Path file) {
+      return file.toAbsolutePath().normalize().toString();
+    }
+
+    /** In plain words what the file system refused. */
+    static String reason(IOException e, String doing) {
+      var user = System.getProperty("user.name", "?");
+      var who = user.equals("?") ? "this user" : "user " + user;
+      if (e instanceof AccessDeniedException) return who + " may not " + doing + " here";
+      if (e instanceof NoSuchFileException) return "no such file or folder";
+      if (e instanceof NotDirectoryException) return "not a folder";
+      if (e instanceof DirectoryNotEmptyException) return "a folder is in its place";
+      if (e instanceof FileAlreadyExistsException) return "a file is in the place of a folder";
+      if (e instanceof CharacterCodingException) return "it is no UTF-8 text";
+      if (e instanceof FileSystemException system && system.getReason() != null) {
+        return system.getReason();
+      }
+      return oneLine(Objects.requireNonNullElse(e.getMessage(), "input or output failed"));
+    }
+
+    /** @throws InvalidPathException naming the cure when the locale knows no such characters */
+    static Path path(String text) {
+      try {
+        return Path.of(text);
+      } catch (InvalidPathException e) {
+        var locale = System.getProperty("sun.jnu.encoding", "?");
+        throw new InvalidPathException(text, "cannot be a file name in the locale of this run ("
+            + locale + "): set LC_ALL=C.UTF-8");
+      }
+    }
+
+    /** Whether characters were lost when Java read them by a locale that does not have them. */
+    static boolean isGarbled(String text) {
+      return text.indexOf('\uFFFD') >= 0;
+    }
+  }
+
+  /** One run at a time per history. */
+  static final class Lock implements AutoCloseable {
+    private final FileChannel channel;
+
+    private Lock(FileChannel channel) {
+      this.channel = channel;
+    }
+
+    /** @throws Fault TRY_LATER when another run holds it */
+    static Lock take(Path history) {
+      var file = history.resolveSibling(history.getFileName() + ".lock");
+      try {
+        Disk.makeFolder(Disk.folderOf(file));
+        var channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
+            LinkOption.NOFOLLOW_LINKS);
+        if (isTaken(channel)) {
+          channel.close();
+          throw Exit.TRY_LATER.fault("%s: another run holds the lock; nothing is lost, the next "
+              + "run goes on", Disk.shown(file));
+        }
+        return new Lock(channel);
+      } catch (IOException e) {
+        throw Disk.fault(file, e);
+      }
+    }
+
+    private static boolean isTaken(FileChannel channel) throws IOException {
+      try {
+        return channel.tryLock() == null;
+      } catch (OverlappingFileLockException e) { // by this same process
         return true;
       }
-      if (Mailer.id(Disk.read(gone, Exit.HISTORY).orElse("")).equals(Mailer.id(content))) return false;
-      throw Exit.CONFIG.fault("%s: was sent for another account (expected a folder of its own for each account's "
-          + "auth.ini)", gone);
     }
 
-    private boolean send(Path file) {
-      var carrier = carriers.get(file.toString().replaceAll(".*\\.", ""));
-      if (carrier == null || down.contains(carrier)) return false;
-      var notice = Disk.writing(file, () -> Files.readAllBytes(file));
+    @Override
+    public void close() {
       try {
-        carrier.send(notice);
-      } catch (Fault e) {
-        world.warn("%s; %s waits in the outbox".formatted(e.getMessage(), file.getFileName()));
-        worst = worst == Exit.REFUSED || e.exit == Exit.REFUSED ? Exit.REFUSED : Exit.TRY_LATER;
-        if (!(e.getCause() instanceof SendFailedException)) down.add(carrier); // asked no more in this run
-        return false;
-      }
-      Disk.writing(file, () -> Disk.move(file, sent.resolve(file.getFileName())));
-      return true;
-    }
-
-    void prune() {
-      var oldest = Hour.of(world.clock().instant().minus(KEPT)).name();
-      files(sent, "\\d{4}-\\d{2}-\\d{2}T\\d{2}-.*").stream()
-          .filter(file -> file.getFileName().toString().compareTo(oldest) < 0)
-          .forEach(file -> Disk.writing(file, () -> Files.deleteIfExists(file)));
-    }
-
-    private static List<Path> files(Path folder, String name) {
-      if (!Files.isDirectory(folder)) return List.of();
-      return Disk.writing(folder, () -> {
-        try (var files = Files.list(folder)) {
-          return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList();
-        }
-      });
-    }
-  }
-
-  /** The mail as a message, and its way to the SMTP server. */
-  record Mailer(Mail mail, World world) implements Outbox.Carrier {
-    private static final Pattern ID = Pattern.compile("(?im)^Message-ID:\\s*(\\S+)");
-
-    /** The whole message in ASCII, as stored and sent. */
-    static String message(Alert alert, Config config, Clock clock) {
-      var id = id(alert.hour(), alert.kind(), config.zendesk());
-      var thread = id(alert.thread(), "spike", config.zendesk());
-      boolean first = alert.hour().equals(alert.thread());
-      var message = new MimeMessage(Session.getInstance(new Properties())) {
-        @Override protected void updateMessageID() throws MessagingException {
-          setHeader("Message-ID", id); // else made anew from clock and random numbers
-        }
-      };
-      try {
-        message.setFrom(new InternetAddress(config.mail().sender()));
-        message.setRecipients(Message.RecipientType.TO, String.join(",", config.mail().recipients()));
-        message.setSubject((first ? "" : "Re: ") + clean(alert.subject()), "UTF-8");
-        message.setSentDate(Date.from(clock.instant()));
-        message.setHeader("Auto-Submitted", "auto-generated"); // RFC 3834: no out-of-office answers
-        for (var header : first ? List.<String>of() : List.of("In-Reply-To", "References")) {
-          message.setHeader(header, thread);
-        }
-        var text = new MimeBodyPart();
-        text.setText(alert.text(), "UTF-8");
-        var html = new MimeBodyPart();
-        html.setText(alert.html(), "UTF-8", "html");
-        message.setContent(new MimeMultipart("alternative", text, html));
-        message.saveChanges();
-        var bytes = new ByteArrayOutputStream();
-        message.writeTo(bytes);
-        return bytes.toString(UTF_8);
-      } catch (MessagingException | IOException e) {
-        throw new IllegalStateException(e);
-      }
-    }
-
-    /** Made of account, hour and kind alone, so that a mail sent twice around a crash is known as the same. */
-    static String id(Hour hour, String kind, Account account) {
-      var part = account.query().isEmpty() ? "" : "." + Integer.toHexString(account.query().hashCode());
-      return "<%s-%s%s@spike-notifier.%s>".formatted(hour.name(), kind, part, account.host());
-    }
-
-    static String id(String message) {
-      return ID.matcher(message).results().map(id -> id.group(1)).findFirst().orElse("");
-    }
-
-    @Override public void send(byte[] notice) {
-      signedIn(transport -> {
-        var message = new MimeMessage(session(), new ByteArrayInputStream(notice));
-        transport.sendMessage(message, message.getAllRecipients());
-      });
-    }
-
-    interface Talk { void with(Transport transport) throws MessagingException; }
-
-    /** @throws Fault REFUSED for the sign-in, TRY_LATER for anything else that a later run may mend */
-    void signedIn(Talk talk) {
-      var password = mail.oauth().map(door -> new Http(world).token(door.url(), door.client(), door.scope(),
-          Exit.TRY_LATER, "[email]").access_token()).or(mail::password).orElse(null);
-      try {
-        Deadline.within(world.patience().multipliedBy(2), () -> {
-          try (var transport = session().getTransport()) {
-            transport.connect(mail.host(), mail.port(), password == null ? null : mail.username(), password);
-            talk.with(transport);
-          }
-          return null;
-        });
-      } catch (AuthenticationFailedException e) {
-        throw Exit.REFUSED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and Password; Gmail "
-            + "wants an app password)", server(), mail.username(), reason(e));
-      } catch (MessagingException | IOException e) {
-        boolean some = e instanceof SendFailedException s && s.getValidSentAddresses() != null
-            && s.getValidSentAddresses().length > 0;
-        if (!some) throw Exit.TRY_LATER.fault(e, "[email] %s: %s", server(), reason(e));
-        world.warn("[email] Recipient: %s refuses some of them: %s".formatted(server(), reason(e)));
-      }
-    }
-
-    private static String reason(Throwable e) {
-      return Http.oneLine(Http.causes(e).map(Throwable::getMessage).filter(Objects::nonNull).distinct()
-          .collect(joining(": ")));
-    }
-
-    private String server() { return mail.host() + ":" + mail.port(); }
-
-    private Session session() {
-      var smtp = mail.security() == Security.TLS ? "smtps" : "smtp";
-      boolean starttls = mail.security() == Security.STARTTLS;
-      long silence = world.patience().toMillis() / 3; // 30 seconds without a byte
-      var settings = new Properties();
-      settings.setProperty("mail.transport.protocol", smtp);
-      Map.of("connectiontimeout", silence, "timeout", silence, "writetimeout", silence, "starttls.enable", starttls,
-          "starttls.required", starttls, "ssl.checkserveridentity", true, "sendpartial", true,
-          "auth", mail.oauth().isPresent() || mail.password().isPresent(),
-          "auth.mechanisms", mail.oauth().isPresent() ? "XOAUTH2" : "LOGIN PLAIN DIGEST-MD5")
-          .forEach((name, value) -> settings.setProperty("mail.%s.%s".formatted(smtp, name), value.toString()));
-      return Session.getInstance(settings);
-    }
-  }
-
-  /** The alert as a JSON POST: {@code text} is what Slack, Mattermost and Google Chat show. */
-  record Webhook(URI url, World world) implements Outbox.Carrier {
-    static String payload(Alert alert) {
-      return JSON.createObjectNode().put("text", alert.subject() + "\n\n" + alert.text())
-          .put("hour", alert.hour().from().toString()).put("kind", alert.kind()).toString();
-    }
-
-    @Override public void send(byte[] notice) {
-      try {
-        new Http(world).send(() -> HttpRequest.newBuilder(url).header("Content-Type", "application/json")
-            .POST(HttpRequest.BodyPublishers.ofByteArray(notice)).build(), (in, headers) -> true,
-            (status, reason) -> Exit.TRY_LATER.fault("answers %d %s (check Url)", status, reason));
-      } catch (Fault e) {
-        throw Exit.TRY_LATER.fault(e, "[webhook] %s: %s", url.getHost(), e.getMessage());
+        channel.close();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e); // a channel that was only locked
       }
     }
   }
 
-  /** The watcher's watcher: a ping after each run, never a reason for the run to fail. */
-  record Monitor(Optional<URI> url, World world) {
-    private static final Duration MOST = Duration.ofSeconds(5);
+  // ==== Text: what is done to strings everywhere ================================================
 
-    int over(Supplier<Exit> run) {
-      var exit = Exit.BUG;
-      try {
-        exit = run.get();
-        return exit.code;
-      } finally {
-        ping(exit == Exit.OK ? "" : "/fail");
-      }
-    }
-
-    private void ping(String ending) {
-      url.ifPresent(base -> {
-        var request = HttpRequest.newBuilder(URI.create(base + ending)).timeout(MOST).build();
-        try {
-          int status = Deadline.within(MOST, () -> HttpClient.newBuilder().connectTimeout(MOST).build()
-              .send(request, HttpResponse.BodyHandlers.discarding())).statusCode();
-          if (status / 100 != 2) throw new IOException("answers " + status);
-        } catch (IOException e) {
-          world.warn("[monitor] PingUrl: %s not reached (%s)".formatted(base.getHost(), e));
-        }
-      });
-    }
+  static String lower(String text) {
+    return text.toLowerCase(Locale.ROOT);
   }
 
-  // ==== Explanation: why was this hour a spike, or not =================================
-
-  /** One hour of the history with everything that its verdict comes from. */
-  record Explanation(Rule rule, Counts counts, Hour hour, Samples samples, Optional<Usual> usual) {
-    static Explanation of(Rule rule, Counts counts, Hour hour) {
-      var samples = rule.samples(counts, hour);
-      return new Explanation(rule, counts, hour, samples, rule.usual(counts, hour, samples));
-    }
-
-    void print(World world, boolean json) { (json ? Stream.of(json().toString()) : lines()).forEach(world::result); }
-
-    private Stream<String> lines() {
-      return Stream.of(Stream.of("%s (%s), rule %s".formatted(hour, Alert.span(hour, rule.zone()),
-          lower(rule.name().name()))),
-          samples.known().stream().map(sample -> "  %s %6d%s".formatted(Alert.time(sample.hour(), rule.zone()),
-              sample.count(), capped(sample) ? "  counted as " + decimal(usual.get().cap()) : "")),
-          leftOut("unknown", samples.unknown()), leftOut("ignored day", samples.ignored()),
-          usual.stream().map(u -> "expected %s%s, a spike from %d tickets on%s".formatted(decimal(u.mean()),
-              u.spread().isPresent() ? ", spread " + decimal(u.spread().getAsDouble()) : "", rule.least(u),
-              u.level() > 1 ? ", raised by %.2f to follow growth".formatted(u.level()) : "")),
-          Stream.of(sentence())).flatMap(each -> each);
-    }
-
-    private static Stream<String> leftOut(String why, List<Hour> hours) {
-      var names = hours.stream().limit(30).map(Hour::name).collect(joining(" ")) + (hours.size() > 30 ? " \u2026" : "");
-      return hours.isEmpty() ? Stream.of() : Stream.of("  left out, %s: %s".formatted(why, names));
-    }
-
-    private boolean capped(Sample sample) { return usual.isPresent() && sample.count() > usual.get().cap(); }
-
-    private ObjectNode json() {
-      var count = counts.at(hour);
-      var json = count.isEmpty() ? JSON.createObjectNode().put("hour", hour.from().toString()).putNull("count")
-          : asJson(rule.judge(hour, count.getAsLong(), samples, usual), Optional.empty(), List.of());
-      json.put("rule", lower(rule.name().name())).put("needed", usual.map(rule::least).orElse(null))
-          .put("why", sentence());
-      var list = json.putArray("compared");
-      samples.known().forEach(sample -> list.addObject().put("hour", sample.hour().from().toString())
-          .put("count", sample.count()).put("capped", capped(sample)));
-      json.set("unknown", JSON.valueToTree(samples.unknown().stream().map(h -> h.from().toString()).toList()));
-      json.set("ignored", JSON.valueToTree(samples.ignored().stream().map(h -> h.from().toString()).toList()));
-      return json;
-    }
-
-    private String sentence() {
-      if (counts.at(hour).isEmpty()) {
-        return "The hour's own count is unknown, so it was not judged" + usual.map(u ->
-            "; %d tickets or more would have been a spike.".formatted(rule.least(u))).orElse(".");
-      }
-      long n = counts.at(hour).getAsLong();
-      if (usual.isEmpty()) {
-        return "Silent, since %d samples are too few to judge %d tickets.".formatted(samples.known().size(), n);
-      }
-      var percent = usual.get().percent(n).stream().mapToObj(", %+.1f %%"::formatted).collect(joining());
-      var z = usual.get().z(n).stream().mapToObj(", z %.2f"::formatted).collect(joining());
-      long least = rule.least(usual.get());
-      return n >= least
-          ? "Alerted: %d tickets%s%s; fewer than %d would have been silent.".formatted(n, percent, z, least)
-          : "Silent: %d tickets%s%s, too few for %s; %d or more would have alerted.".formatted(n, percent, z,
-              String.join(" and ", rule.missed(n, usual.get())), least);
-    }
+  /** Without the quotes, double or single, around it. */
+  static String unquoted(String text) {
+    return text.replaceFirst("^\"(.*)\"$", "$1").replaceFirst("^'(.*)'$", "$1");
   }
 
-  // ==== Backtest: how often would it have alerted ======================================
-
-  /** Walks forward over the history: each hour is judged from what came before it. */
-  record Backtest(Rule rule, Counts counts) {
-    private static final double[] THRESHOLDS = {0.25, 0.5, 0.6, 1, 1.5, 2, 3};
-    private static final double[] DEVIATIONS = {2, 2.5, 3, 3.5, 4, 5};
-
-    private record Line(Rule rule, double alerts, double episodes) { }
-    private record Expected(Hour hour, long count, Usual usual) { }
-
-    void print(World world, double perMonth, boolean json) {
-      if (json) verdicts(rule, counts).forEach(v -> world.result(asJson(v, Optional.empty(), List.of()).toString()));
-      else print(world, perMonth);
-    }
-
-    private void print(World world, double perMonth) {
-      var lines = new ArrayList<Line>();
-      world.result("rule    threshold deviations  alerts/30d episodes/30d");
-      for (var name : RuleName.values()) {
-        boolean mean = name == RuleName.MEAN;
-        var expected = expected(rule.with(name, 0, 0));
-        for (double threshold : THRESHOLDS) {
-          for (double deviations : mean ? new double[] {rule.deviations()} : DEVIATIONS) {
-            var line = line(rule.with(name, threshold, deviations), expected);
-            lines.add(line);
-            world.result("%-7s %9.2f %10s %11.1f %12.1f".formatted(lower(name.name()), threshold,
-                mean ? "-" : decimal(deviations), line.alerts(), line.episodes()));
-          }
-        }
-      }
-      world.result("\nThe five largest with the settings of auth.ini:");
-      episodes(verdicts(rule, counts)).stream().sorted(Comparator.comparingDouble(Episode::excess).reversed()).limit(5)
-          .forEach(e -> world.result("  %s  %d h, peak %d, %.0f over the usual"
-              .formatted(e.start(), e.hours(), e.peak().count(), e.excess())));
-      var best = lines.stream().filter(line -> line.rule().isWeekly())
-          .min(Comparator.comparingDouble((Line line) -> Math.abs(line.episodes() - perMonth))
-              .thenComparing(line -> Math.abs(line.rule().deviations() - 3) + Math.abs(line.rule().threshold() - 0.5)))
-          .orElseThrow();
-      world.result("""
-
-          For about %s spikes in 30 days, each told once (these give %s):
-          [misc]
-          SpikeThreshold = %s
-          [spike]
-          Rule = weekly
-          Deviations = %s""".formatted(decimal(perMonth), decimal(best.episodes()),
-          best.rule().threshold(), best.rule().deviations()));
-    }
-
-    /** What each hour usually holds does not depend on threshold and deviations, so the grid shares it. */
-    private List<Expected> expected(Rule kind) {
-      return counts.hours().stream().flatMap(hour -> kind.usual(counts, hour, kind.samples(counts, hour)).stream()
-          .map(usual -> new Expected(hour, counts.at(hour).orElseThrow(), usual))).toList();
-    }
-
-    private static Line line(Rule rule, List<Expected> expected) {
-      var spikes = expected.stream().filter(e -> rule.missed(e.count(), e.usual()).isEmpty()).map(Expected::hour)
-          .toList();
-      long goingOn = IntStream.range(1, spikes.size())
-          .filter(i -> spikes.get(i - 1).plus(1).equals(spikes.get(i))).count();
-      double months = Math.max(1, expected.size()) / (30 * 24.0);
-      return new Line(rule, spikes.size() / months, (spikes.size() - goingOn) / months);
-    }
-
-    static Stream<Verdict> verdicts(Rule rule, Counts counts) {
-      return counts.hours().stream().map(hour -> rule.judge(counts, hour, counts.at(hour).orElseThrow()));
-    }
-
-    /** Every spike episode among the verdicts; both oldest first. */
-    static List<Episode> episodes(Stream<Verdict> verdicts) {
-      var episodes = new ArrayDeque<Episode>();
-      verdicts.filter(Spike.class::isInstance).map(Spike.class::cast).map(Episode::of).forEach(next -> {
-        boolean goesOn = !episodes.isEmpty()
-            && episodes.getLast().start().plus(episodes.getLast().hours()).equals(next.start());
-        episodes.add(goesOn ? episodes.removeLast().and(next) : next);
-      });
-      return List.copyOf(episodes);
-    }
+  static String decimal(double value) {
+    return String.format(Locale.ROOT, "%.1f", value);
   }
 
-  // ==== Report: what does the history look like ========================================
-
-  /** {@code report.html}: one page that needs no network. Local time; unknown hours are hatched. */
-  record Report(Rule rule, NavigableMap<Hour, Verdict> verdicts) {
-    private static final int LINE_DAYS = 14;
-    private static final String PAGE = """
-        <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Spike Notifier</title>
-        <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
-        <style>
-        :root{color-scheme:light dark;--ink:#1b1b1b;--paper:#fff;--soft:#777;--cold:#dbe9f6;--hot:#08306b;
-        --band:#9ecae1;--spike:#d95f02}
-        @media(prefers-color-scheme:dark){:root{--ink:#eee;--paper:#161616;--soft:#999;--cold:#1d2a38;
-        --hot:#9ecbff;--band:#3a5a7a;--spike:#ff9d3c}}
-        body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;
-        padding:16px;max-width:760px}svg{width:100%%;height:auto}text{fill:var(--soft);font-size:9px}
-        table{border-collapse:collapse;width:100%%}td,th{text-align:right;padding:4px 8px 4px 0;
-        border-bottom:1px solid #8885}td:first-child,th:first-child{text-align:left}p{color:var(--soft)}
-        </style></head><body>
-        <h1>%s</h1><p>Tickets an hour, on the clock of %s, up to %s.</p>
-        <h2>The last 14 days</h2><p>Line: tickets. Band: from the usual to the limit. Circles: spikes.</p>
-        %s
-        <h2>Every hour</h2><p>A row a day, the newest first; the stronger the blue the more tickets. Framed with
-        a dot: a spike. Hatched: unknown.</p>
-        %s
-        <h2>Spikes</h2>
-        <table><tr><th>from<th>hours<th>peak<th>over the usual</tr>%s</table>
-        </body></html>
-        """;
-
-    static Path write(Path folder, Config config, Counts counts) {
-      var rule = config.rule();
-      var verdicts = Backtest.verdicts(rule, counts).collect(toMap(Verdict::hour, v -> v, (a, b) -> a, TreeMap::new));
-      if (verdicts.isEmpty()) {
-        throw Exit.HISTORY.fault("%s: no hour is known yet (expected a first run)", config.history());
-      }
-      var report = new Report(rule, verdicts);
-      var last = verdicts.lastKey();
-      var first = Collections.max(List.of(verdicts.firstKey(), last.plus(-rule.numHours())));
-      var rows = Backtest.episodes(verdicts.values().stream()).stream().filter(e -> e.start().compareTo(first) >= 0)
-          .map(e -> "<tr><td>%s<td>%d<td>%d<td>%.0f</tr>\n".formatted(report.time(e.start()), e.hours(),
-              e.peak().count(), e.excess())).reduce("", (later, earlier) -> earlier + later);
-      Disk.write(folder.resolve("report.html"), PAGE.formatted(escape(config.zendesk().host()),
-          escape(rule.zone().getId()), report.time(last), report.line(last), report.heatmap(first, last), rows));
-      return folder.resolve("report.html");
-    }
-
-    private String time(Hour hour) { return Alert.time(hour, rule.zone()); }
-
-    private String line(Hour last) {
-      var first = last.plus(-24 * LINE_DAYS + 1);
-      var recent = verdicts.tailMap(first).values();
-      double most = recent.stream().mapToDouble(v -> Math.max(v.count(), v instanceof Judged j ? j.limit() : 0))
-          .max().orElse(1) + 1e-9;
-      ToDoubleFunction<Hour> x = hour -> hour.number() - first.number() + 24.0;
-      DoubleUnaryOperator y = tickets -> 108 - tickets / most * 96;
-      var band = new StringBuilder();
-      var path = new StringBuilder();
-      var marks = new StringBuilder();
-      for (var v : recent) {
-        double at = x.applyAsDouble(v.hour());
-        double high = y.applyAsDouble(v.count());
-        path.append("%s%.1f %.1f".formatted(verdicts.containsKey(v.hour().plus(-1)) && at > 24 ? "L" : "M", at, high));
-        if (v instanceof Judged j) {
-          band.append("M%.1f %.1fV%.1f".formatted(at, y.applyAsDouble(j.usual().mean()), y.applyAsDouble(j.limit())));
-        }
-        if (v instanceof Spike) {
-          marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s: %d</title></circle>".formatted(at, high,
-              time(v.hour()), v.count()));
-        }
-      }
-      var days = Hour.range(first, last.plus(1)).filter(h -> h.from().atZone(rule.zone()).getHour() == 0)
-          .map(h -> "<text x=\"%.1f\" y=\"119\">%d</text>".formatted(x.applyAsDouble(h),
-              h.date(rule.zone()).getDayOfMonth())).collect(joining());
-      return """
-          <svg viewBox="0 0 362 122" role="img" aria-label="tickets of the last 14 days"><path d="%s"
-          stroke="var(--band)" stroke-width="1.1"/><path d="%s" fill="none" stroke="var(--ink)" stroke-width=".7"/>
-          <g fill="none" stroke="var(--spike)">%s</g><text y="15">%.0f</text><text y="108">0</text>%s</svg>"""
-          .formatted(band, path, marks, most, days);
-    }
-
-    private String heatmap(Hour first, Hour last) {
-      long newest = last.date(rule.zone()).toEpochDay();
-      var counted = verdicts.tailMap(first).values().stream().mapToLong(Verdict::count).sorted().toArray();
-      double high = Math.max(1, counted[(counted.length - 1) * 98 / 100]); // one outage must not pale the rest
-      var cells = new StringBuilder();
-      IntStream.of(0, 6, 12, 18).forEach(h -> cells.append("<text x=\"%d\" y=\"10\">%02d:00</text>"
-          .formatted(48 + h * 12, h)));
-      Hour.range(first, last.plus(1)).forEach(hour -> {
-        var local = hour.from().atZone(rule.zone());
-        int y = 14 + (int) (newest - local.toLocalDate().toEpochDay()) * 12;
-        cells.append(cell(hour, 48 + local.getHour() * 12, y, high));
-        if (local.getHour() == 0 && local.getDayOfWeek() == DayOfWeek.MONDAY) {
-          cells.append("<text y=\"%d\">%s</text>".formatted(y + 9, Alert.at(hour.from(), rule.zone(), "d MMM yy")));
-        }
-      });
-      return """
-          <svg viewBox="0 0 340 %d" role="img" aria-label="tickets by day and hour"><defs><pattern id="u" width="4"
-          height="4" patternUnits="userSpaceOnUse"><path d="M0 4L4 0" stroke="var(--soft)"/></pattern></defs>%s</svg>"""
-          .formatted((newest - first.date(rule.zone()).toEpochDay() + 1) * 12 + 16, cells);
-    }
-
-    private String cell(Hour hour, int x, int y, double high) {
-      var verdict = verdicts.get(hour); // null for an unknown hour
-      boolean spike = verdict instanceof Spike;
-      var fill = verdict == null ? "url(#u)" : "color-mix(in srgb,var(--hot) %.0f%%,var(--cold))"
-          .formatted(Math.min(100, verdict.count() / high * 100));
-      return "<rect x=\"%d\" y=\"%d\" width=\"11\" height=\"11\" fill=\"%s\"%s><title>%s: %s</title></rect>%s\n"
-          .formatted(x, y, fill, spike ? " stroke=\"var(--spike)\" stroke-width=\"2\"" : "", time(hour),
-              verdict == null ? "unknown" : verdict.count(), spike ? "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" "
-                  .formatted(x + 5.5, y + 5.5) + "fill=\"var(--spike)\"/>" : "");
-    }
+  /** Tickets: whole from 10 on, with one decimal below, none where it is 0. */
+  static String number(double tickets) {
+    boolean isWhole = tickets >= 10 || Math.abs(tickets - Math.rint(tickets)) < 0.05;
+    return isWhole ? whole(tickets) : decimal(tickets);
   }
 
-  // ==== Doctor: would the next run work ================================================
-
-  /** Ticks and crosses; {@link #examine} gives the code of the worst. */
-  static final class Doctor {
-    private static final Duration SKEW = Duration.ofMinutes(2);
-    private final Path file;
-    private final World world;
-    private Exit worst = Exit.OK;
-    private Config config;
-
-    Doctor(Path file, World world) {
-      this.file = file;
-      this.world = world;
-    }
-
-    private void check(String what, Supplier<String> check) {
-      try { world.result("ok    %s: %s".formatted(what, check.get())); }
-      catch (Fault e) {
-        world.result("FAIL  %s: %s".formatted(what, e.getMessage()));
-        worst = e.exit.code > worst.code ? e.exit : worst;
-      }
-    }
-
-    Exit examine(boolean send) {
-      check("config and its permissions", () -> {
-        config = Config.load(file, world);
-        return file.toString();
-      });
-      if (config == null) return worst;
-      var zendesk = new Zendesk(config.zendesk(), world);
-      var mailer = new Mailer(config.mail(), world);
-      var last = Hour.lastFull(world.clock());
-      check("Zendesk sign-in", () -> "%d tickets in %s, %s".formatted(zendesk.count(last), last,
-          config.zendesk().oauth().isPresent() ? "OAuth" : "API token, which ends on 30 Apr 2027"));
-      check("Query", () -> query(zendesk, last));
-      check("clock", () -> skew(zendesk.serverDate));
-      check("SMTP sign-in", () -> {
-        mailer.signedIn(transport -> { });
-        return mailer.server();
-      });
-      check("history", () -> history(last));
-      check("lock", () -> Lock.during(config.history(), () -> "free"));
-      check("outbox", () -> new Outbox(config, world, mailer).waiting().size() + " waiting");
-      if (send) check("sample alert", () -> sample(mailer, last));
-      return worst;
-    }
-
-    private String query(Zendesk zendesk, Hour last) {
-      if (config.zendesk().query().isEmpty()) return "none";
-      var from = last.plus(-24 * 7).from();
-      long with = zendesk.count(from, last.to());
-      long all = zendesk.count(from, last.to(), "");
-      return "%d of %d tickets of the last 7 days%s".formatted(with, all, with == 0 ? "; WARNING: it matches nothing"
-          : with >= all ? "; WARNING: it changes nothing (a misspelled word?)" : "");
-    }
-
-    private String skew(String date) {
-      try {
-        var skew = Duration.between(DateTimeFormatter.RFC_1123_DATE_TIME.parse(date, Instant::from),
-            world.clock().instant());
-        return "%d s from Zendesk's%s".formatted(skew.toSeconds(),
-            skew.abs().compareTo(SKEW) > 0 ? "; WARNING: set this machine's clock" : "");
-      } catch (DateTimeException e) {
-        return "Zendesk told no time";
-      }
-    }
-
-    private String history(Hour last) {
-      var history = History.open(config.history(), false);
-      if (history.known().isEmpty()) return "empty, the first run fills it";
-      return "%s to %s, %d hours unknown of the last %d".formatted(
-          history.known().firstKey(), history.known().lastKey(),
-          history.unknown(last.plus(-config.rule().numHours()), last).size(), config.rule().numHours());
-    }
-
-    private String sample(Mailer mailer, Hour hour) {
-      var alert = new Alert(hour, "sample", hour, "SAMPLE, no spike: " + config.mail().subject(),
-          List.of(Text.title("This is a sample."), new Text("Spike Notifier can reach you by mail.")));
-      mailer.send(Mailer.message(alert, config, world.clock()).getBytes(UTF_8));
-      return "sent to " + String.join(", ", config.mail().recipients());
-    }
+  static String whole(double value) {
+    return String.format(Locale.ROOT, "%.0f", value);
   }
 
-  // ==== Demo: the whole job against a made-up help desk ================================
-
-  /** Half a year of a made-up help desk with a surge in the last full hour; ends with an alert to look at. */
-  static final class Demo {
-    private static final long SURGE = 80; // tickets
-
-    static Exit run(SpikeNotifier main, Path folder) {
-      var surge = Hour.lastFull(main.world.clock());
-      return Disk.writing(folder, () -> {
-        clear(folder);
-        try (var desk = new Desk(hour -> usual(hour) + (hour.equals(surge) ? SURGE : 0),
-            (hour, i) -> hour.equals(surge) && i < SURGE)) {
-          main.configFile = folder.resolve("auth.ini");
-          Disk.write(main.configFile, """
-              [zendesk]
-              Domain = demo
-              ClientId = demo
-              ClientSecret = %s
-              BaseUrl = %s
-              RequestsPerMinute = 100000
-              [email]
-              Sender = spikes@example.com
-              Recipient = team@example.com
-              [misc]
-              SpikeThreshold = 0.5
-              [spike]
-              Rule = weekly
-              """.formatted(Desk.SECRET, desk.url()));
-          var config = main.config();
-          var exit = main.job(config, notice -> show(notice, folder, main.world));
-          Report.write(folder, config, main.counts(config));
-          main.world.result("\nLook at alert.html, alert.eml and report.html in %s (all this took %d requests)."
-              .formatted(folder, desk.requests()));
-          return exit;
-        }
-      });
-    }
-
-    static void clear(Path folder) throws IOException {
-      if (!Files.isDirectory(folder)) return;
-      try (var files = Files.walk(folder)) {
-        for (var file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
-      }
-    }
-
-    /** Weekdays busy by day, nights and weekends quiet, no two weeks alike. */
-    private static long usual(Hour hour) {
-      var time = hour.from().atZone(ZoneOffset.UTC);
-      double day = 2 + 22 * Math.exp(-Math.pow((time.getHour() - 13) / 4.5, 2));
-      double weekend = time.getDayOfWeek().getValue() >= 6 ? 0.35 : 1;
-      double chance = new Random(hour.number() * 31).nextGaussian();
-      return Math.max(0, Math.round(day * weekend * (1 + 0.18 * chance)));
-    }
-
-    /** Stands in for the mail server: the mail that would have gone out, to look at. */
-    private static void show(byte[] notice, Path folder, World world) {
-      try {
-        var message = new MimeMessage(Session.getInstance(new Properties()), new ByteArrayInputStream(notice));
-        var parts = (Multipart) message.getContent();
-        Disk.write(folder.resolve("alert.eml"), new String(notice, UTF_8));
-        Disk.write(folder.resolve("alert.html"), parts.getBodyPart(1).getContent().toString());
-        world.result("From: %s\nTo: %s\nSubject: %s\n\n%s".formatted(message.getFrom()[0],
-            message.getAllRecipients()[0], message.getSubject(), parts.getBodyPart(0).getContent()));
-      } catch (MessagingException | IOException e) {
-        throw new IllegalStateException(e);
-      }
-    }
+  static String percent(double part) {
+    return whole(part * 100) + " %";
   }
 
-  /** Answers as Zendesk does, on 127.0.0.1: OAuth token, search/count, search, search/export. */
-  static class Desk implements AutoCloseable {
-    static final String SECRET = "made-up-secret";
-    private static final String TOKEN = "made-up-token";
-    private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
-    private static final String[] TAGS = {"billing", "login", "shipping", "refund", "mobile_app", "feature_request"};
-
-    static { System.setProperty("sun.net.httpserver.nodelay", "true"); } // else each answer takes 40 ms
-
-    /** The tickets number start to end (without it) of an hour. */
-    private record Span(Hour hour, long start, long end) {
-      long size() { return end - start; }
-    }
-
-    private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
-    private final ExecutorService threads = Executors.newFixedThreadPool(16);
-    private final AtomicInteger requests = new AtomicInteger();
-    private final ToLongFunction<Hour> count;
-    private final BiPredicate<Hour, Long> surging;
-
-    /** @param surging whether the n-th ticket of an hour belongs to the surge */
-    Desk(ToLongFunction<Hour> count, BiPredicate<Hour, Long> surging) throws IOException {
-      this.count = count;
-      this.surging = surging;
-      server.setExecutor(threads);
-      server.createContext("/", exchange -> {
-        requests.incrementAndGet();
-        try (exchange) { handle(exchange); }
-      });
-      server.start();
-    }
-
-    String url() { return "http://127.0.0.1:" + server.getAddress().getPort(); }
-    int requests() { return requests.get(); }
-
-    @Override public void close() {
-      server.stop(0);
-      threads.shutdownNow();
-    }
-
-    /** Tests put their own troubles before it. */
-    void handle(HttpExchange exchange) throws IOException {
-      var uri = exchange.getRequestURI();
-      if (uri.getPath().equals("/oauth/tokens")) {
-        boolean known = SECRET.equals(JSON.readTree(exchange.getRequestBody()).path("client_secret").asText());
-        if (known) answer(exchange, 200, "{\"access_token\":\"" + TOKEN + "\",\"expires_in\":1800}");
-        else answer(exchange, 401, "{\"error\":\"invalid_client\"}");
-      } else if (!signedIn(exchange.getRequestHeaders().getFirst("Authorization"))) {
-        answer(exchange, 401, "{\"error\":\"Couldn't authenticate you\"}");
-      } else {
-        var query = Stream.of(uri.getRawQuery().split("&")).map(pair -> URLDecoder.decode(pair, UTF_8).split("=", 2))
-            .collect(toMap(pair -> pair[0], pair -> pair[1]));
-        long page = Long.parseLong(query.getOrDefault("page", "1"));
-        long after = Long.parseLong(query.getOrDefault("page[after]", "0"));
-        switch (uri.getPath().replaceFirst("^/api/v2/", "")) {
-          case "search/count.json" -> answer(exchange, 200, "{\"count\":%d}".formatted(total(spans(query))));
-          case "search/export.json" -> answer(exchange, 200, list(uri.getPath(), query, after,
-              Integer.parseInt(query.get("page[size]"))));
-          case "search.json" -> {
-            if (page <= 10) answer(exchange, 200, list(uri.getPath(), query, (page - 1) * 100, 100));
-            else answer(exchange, 422, "{\"error\":\"invalid\",\"description\":\"Invalid search: too many results\"}");
-          }
-          default -> answer(exchange, 404, "{\"error\":\"RecordNotFound\",\"description\":\"Not found\"}");
-        }
-      }
-    }
-
-    private static void answer(HttpExchange exchange, int status, String json) throws IOException {
-      exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
-      var body = json.getBytes(UTF_8);
-      exchange.sendResponseHeaders(status, body.length);
-      exchange.getResponseBody().write(body);
-    }
-
-    boolean signedIn(String authorization) { return ("Bearer " + TOKEN).equals(authorization); }
-
-    private List<Span> spans(Map<String, String> query) {
-      var bounds = BOUND.matcher(query.get("query")).results()
-          .collect(toMap(m -> m.group(1), m -> Instant.parse(m.group(2))));
-      var from = bounds.get(">=");
-      var to = bounds.get("<");
-      return Hour.range(Hour.of(from), Hour.of(to.plusSeconds(3599)))
-          .map(hour -> new Span(hour, before(hour, from), before(hour, to))).collect(toList());
-    }
-
-    private static long total(List<Span> spans) { return spans.stream().mapToLong(Span::size).sum(); }
-
-    /** How many tickets of the hour were created before the instant. */
-    private long before(Hour hour, Instant time) {
-      long seconds = Math.max(0, Math.min(3600, time.getEpochSecond() - hour.from().getEpochSecond()));
-      return (count.applyAsLong(hour) * seconds + 3599) / 3600;
-    }
-
-    /** A page of search, oldest first, or of export, newest first. */
-    private String list(String path, Map<String, String> query, long skip, int size) {
-      boolean export = query.containsKey("page[size]");
-      var spans = spans(query);
-      long total = total(spans);
-      if (export) Collections.reverse(spans);
-      var page = JSON.createObjectNode();
-      var results = page.putArray("results");
-      long passed = 0;
-      for (var span : spans) {
-        for (long i = Math.max(0, skip - passed); i < span.size() && results.size() < size; i++) {
-          results.add(ticket(span.hour(), export ? span.end() - 1 - i : span.start() + i));
-        }
-        passed += span.size();
-      }
-      boolean more = skip + size < total;
-      var next = new TreeMap<>(query);
-      next.put(export ? "page[after]" : "page", Long.toString(export ? skip + size : skip / 100 + 2));
-      var link = !more ? null : url() + path + "?" + next.entrySet().stream()
-          .map(e -> encode(e.getKey()) + "=" + encode(e.getValue())).collect(joining("&"));
-      if (export) page.putObject("meta").put("has_more", more);
-      if (export) page.putObject("links").put("next", link);
-      else page.put("count", total).put("next_page", link);
-      return page.toString();
-    }
-
-    private ObjectNode ticket(Hour hour, long i) {
-      long id = hour.number() * 10_000_000 + i;
-      var chance = new Random(id);
-      boolean surge = surging.test(hour, i);
-      var ticket = JSON.createObjectNode().put("id", id).put("result_type", "ticket").put("status", "new")
-          .put("created_at", hour.from().plusSeconds(i * 3600 / count.applyAsLong(hour)).toString())
-          .put("subject", surge ? "Checkout fails with error 502" : "Question number " + i)
-          .put("requester_id", 1000 + chance.nextInt(5000));
-      var tags = ticket.putArray("tags").add(surge ? "checkout_error" : TAGS[chance.nextInt(TAGS.length)]);
-      if (chance.nextInt(3) == 0) tags.add("vip");
-      return ticket;
-    }
+  /** Such as "1 ticket" or "20 tickets". */
+  static String count(long number, String noun) {
+    return number + " " + noun + (number == 1 ? "" : "s");
   }
 
-  // ==== Exit and Fault: how does a run end, and what is said ============================
+  static String encode(String text) {
+    return URLEncoder.encode(text, UTF_8);
+  }
+
+  static String firstLine(String text) {
+    return text.lines().findFirst().orElse("");
+  }
+
+  /** For messages: on one line, and no longer than people read. */
+  static String oneLine(String text) {
+    return cut(clean(text).replaceAll("\\s+", " ").strip(), 200);
+  }
+
+  /** At most so many characters, an ellipsis for the rest; a character is what a reader sees. */
+  static String cut(String text, int most) {
+    if (text.length() <= most) return text;
+    var seen = Pattern.compile("\\X").matcher(text);
+    int end = 0;
+    for (int i = 0; i < most - 1 && seen.find(); i++) end = seen.end();
+    boolean isWhole = !seen.find() || seen.end() == text.length();
+    return isWhole ? text : text.substring(0, end) + "\u2026";
+  }
+
+  /** Other people's text: no line break, control or direction mark, no half of a character. */
+  static String clean(String text) {
+    return text.replaceAll("[\\p{Cc}\\p{Cs}\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e"
+        + "\\u2066-\\u2069\\ufeff]+", " ");
+  }
+
+  /** The same, for HTML. */
+  static String escape(String text) {
+    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        .replace("\"", "&quot;").replace("'", "&#39;");
+  }
+
+  static boolean hasCause(Throwable e, Class<? extends Throwable> type) {
+    for (var cause = e; cause != null; cause = cause.getCause()) {
+      if (type.isInstance(cause)) return true;
+    }
+    return false;
+  }
+
+  // ==== Exit: how does a run end, and what is said ==============================================
 
   /** Exit codes of sysexits.h; JBang's own failures are 1 to 4 and a missing jbang 127. */
   enum Exit {
@@ -2740,8 +6039,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     USAGE(64, "bad command line"),
     ZENDESK(69, "Zendesk unreachable, or nonsense after the retries"),
     BUG(70, "anything unforeseen, with its trace"),
-    HISTORY(74, "history unreadable or unwritable"),
-    TRY_LATER(75, "a notice waits in the outbox, or another run is on"),
+    HISTORY(74, "history or outbox unreadable or unwritable"),
+    TRY_LATER(75, "a notice waits or was refused, or another run is on"),
     REFUSED(77, "Zendesk or SMTP refused the credentials"),
     CONFIG(78, "auth.ini missing, malformed or incomplete");
 
@@ -2759,15 +6058,17 @@ public final class SpikeNotifier implements Callable<Integer> {
       return table;
     }
 
-    /** What was expected to go wrong at times, in one line: where, what is wrong, what was expected. */
+    /** What was expected to go wrong at times: where, what is wrong, what was expected. */
     Fault fault(Throwable cause, String message, Object... values) {
       return new Fault(this, message.formatted(values), cause);
     }
 
-    Fault fault(String message, Object... values) { return fault((Throwable) null, message, values); }
+    Fault fault(String message, Object... values) {
+      return fault((Throwable) null, message, values);
+    }
   }
 
-  /** An expected failure. Anything else that is thrown is a bug. */
+  /** An expected failure. Anything else that is thrown is a bug and keeps its trace. */
   static final class Fault extends RuntimeException {
     private static final long serialVersionUID = 1;
     final Exit exit;
