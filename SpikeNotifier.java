@@ -155,6 +155,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   public static void main(String[] args) {
     Locale.setDefault(Locale.ROOT); // numbers in mails and logs read the same on every machine
+    System.setProperty("jdk.http.auth.tunneling.disabledSchemes", ""); // a proxy's password
     System.exit(execute(World.real(), args));
   }
 
@@ -5096,17 +5097,18 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private final World world;
     private final Pace pace;
+    private final EnvironmentProxy proxy;
     private final HttpClient client;
 
     Http(World world, Pace pace) {
       this.world = world;
       this.pace = pace;
+      this.proxy = new EnvironmentProxy(world.env);
       this.client = HttpClient.newBuilder()
           .connectTimeout(CONNECT_TIMEOUT)
           .version(HttpClient.Version.HTTP_1_1)
           .followRedirects(HttpClient.Redirect.NEVER)
-          .proxy(new EnvironmentProxy(world.env))
-          .authenticator(new ProxyPassword(world.env))
+          .proxy(proxy)
           .build();
     }
 
@@ -5176,7 +5178,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     <T> Answer<T> sendOnce(HttpRequest request, Class<T> type, Duration limit) throws IOException {
       return Deadline.within(limit, () -> {
         long start = System.nanoTime();
-        var answer = client.send(request, HttpResponse.BodyHandlers.ofInputStream());
+        var answer = client.send(proxy.signedIn(request),
+            HttpResponse.BodyHandlers.ofInputStream());
         world.detail("%s %s: %d in %d ms".formatted(request.method(), shown(request, type),
             answer.statusCode(), (System.nanoTime() - start) / 1_000_000));
         try (var body = unpacked(answer)) {
@@ -5495,6 +5498,16 @@ public final class SpikeNotifier implements Callable<Integer> {
       throw Exit.CONFIG.fault("%s_proxy: malformed (expected http://HOST:PORT)", scheme);
     }
 
+    /** With the name and password that stand in the proxy's address, for the proxy alone. */
+    HttpRequest signedIn(HttpRequest request) {
+      var proxy = address(env, request.uri().getScheme());
+      boolean isUsed = proxy != null && !isExempt(request.uri().getHost());
+      if (!isUsed || proxy.getUserInfo() == null) return request;
+      return HttpRequest.newBuilder(request, (name, value) -> true)
+          .header("Proxy-Authorization", "Basic " + Secrets.base64(proxy.getUserInfo()))
+          .build();
+    }
+
     private boolean isExempt(String host) {
       var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
       for (var each : list.split("[,\\s]+")) {
@@ -5510,29 +5523,6 @@ public final class SpikeNotifier implements Callable<Integer> {
     @Override
     public void connectFailed(URI url, SocketAddress address, IOException e) {
       // the request that failed says so
-    }
-  }
-
-  /** The name and password in the proxy's address, given to that proxy alone. */
-  static final class ProxyPassword extends Authenticator {
-    private final Map<String, String> env;
-
-    ProxyPassword(Map<String, String> env) {
-      this.env = env;
-    }
-
-    @Override
-    protected PasswordAuthentication getPasswordAuthentication() {
-      if (getRequestorType() != RequestorType.PROXY) return null;
-      for (var scheme : List.of("https", "http")) {
-        var proxy = EnvironmentProxy.address(env, scheme);
-        if (proxy == null || proxy.getUserInfo() == null) continue;
-        if (!proxy.getHost().equalsIgnoreCase(getRequestingHost())) continue;
-        var parts = proxy.getUserInfo().split(":", 2);
-        var password = parts.length == 2 ? parts[1] : "";
-        return new PasswordAuthentication(parts[0], password.toCharArray());
-      }
-      return null;
     }
   }
 
@@ -5643,8 +5633,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** Said even when quiet. A log has no other clock than the one at the start of each line. */
     void warn(String text) {
-      var time = clock.instant().truncatedTo(ChronoUnit.SECONDS);
-      print(err, terminal ? "" : time + " ", text);
+      print(err, terminal ? "" : clock.instant().truncatedTo(ChronoUnit.SECONDS) + " ", text);
     }
 
     private synchronized void print(PrintWriter to, String start, String text) {

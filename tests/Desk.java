@@ -1,0 +1,332 @@
+package spikenotifier;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.URLDecoder;
+import java.net.URLEncoder;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiPredicate;
+import java.util.function.ToLongFunction;
+import java.util.regex.Pattern;
+import spikenotifier.SpikeNotifier.Hour;
+import spikenotifier.SpikeNotifier.Ticker;
+
+/**
+ * A made-up help desk on 127.0.0.1 that answers as Zendesk does: OAuth token, search/count, search
+ * and search/export. Its tickets are reckoned when they are asked for, so there may be millions.
+ */
+class Desk implements AutoCloseable {
+  static final String SECRET = "made-up-secret";
+  private static final String TOKEN = "made-up-token";
+  private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
+  private static final Pattern TAG = Pattern.compile("tags:\"?([^\\s\"]+)\"?");
+  private static final String[] TAGS =
+      {"billing", "login", "shipping", "refund", "mobile_app", "feature_request"};
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  static {
+    System.setProperty("sun.net.httpserver.nodelay", "true"); // else each answer takes 40 ms
+  }
+
+  /** What happens to a request instead of the right answer. */
+  interface Trouble {
+    Trouble NONE = (exchange, path) -> false;
+
+    /** @return whether the request was dealt with */
+    boolean takes(HttpExchange exchange, String path) throws IOException;
+
+    /** The same trouble, the first {@code times} that the path is asked for. */
+    static Trouble first(int times, String ofPath, Trouble trouble) {
+      var met = new AtomicInteger();
+      return (exchange, path) -> path.contains(ofPath) && met.incrementAndGet() <= times
+          && trouble.takes(exchange, path);
+    }
+
+    static Trouble always(String ofPath, Trouble trouble) {
+      return first(Integer.MAX_VALUE, ofPath, trouble);
+    }
+
+    /** The trouble where the decoded address holds these words. */
+    static Trouble where(String words, Trouble trouble) {
+      return (exchange, path) -> decoded(exchange).contains(words) && trouble.takes(exchange, path);
+    }
+
+    static Trouble answer(int status, String body, String... headers) {
+      return (exchange, path) -> {
+        exchange.getRequestBody().readAllBytes();
+        exchange.getResponseHeaders().set("Content-Type", "application/json");
+        for (int i = 0; i < headers.length; i += 2) {
+          exchange.getResponseHeaders().set(headers[i], headers[i + 1]);
+        }
+        var bytes = body.getBytes(UTF_8);
+        exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
+        exchange.getResponseBody().write(bytes);
+        return true;
+      };
+    }
+
+    /** Promises more bytes than come. */
+    static Trouble cutOff() {
+      return (exchange, path) -> {
+        exchange.sendResponseHeaders(200, 1000);
+        exchange.getResponseBody().write("{\"count\":4".getBytes(UTF_8));
+        throw new IOException("cut off");
+      };
+    }
+
+    /** Begins with one text and repeats another until the reader has had enough. */
+    static Trouble endless(String start, String rest) {
+      return (exchange, path) -> {
+        exchange.getResponseHeaders().set("Content-Type", "application/json");
+        exchange.sendResponseHeaders(200, 0);
+        exchange.getResponseBody().write(start.getBytes(UTF_8));
+        var block = rest.repeat(10_000).getBytes(UTF_8);
+        for (long sent = 0; sent < 200_000_000; sent += block.length) {
+          exchange.getResponseBody().write(block);
+        }
+        return true;
+      };
+    }
+
+    /** Zendesk's limits, in the time of the tests: 429 beyond so many a minute. */
+    static Trouble limits(int exports, int all, Ticker time) {
+      var counts = new long[3];
+      return (exchange, path) -> {
+        synchronized (counts) {
+          long minute = time.nanos() / 60_000_000_000L;
+          if (minute != counts[0]) {
+            counts[0] = minute;
+            counts[1] = 0;
+            counts[2] = 0;
+          }
+          boolean over = ++counts[1] > all || path.contains("export") && ++counts[2] > exports;
+          return over && answer(429, "{\"error\":\"APIRateLimitExceeded\",\"description\":\"Number "
+              + "of allowed API requests per minute exceeded\"}", "Retry-After", "60")
+              .takes(exchange, path);
+        }
+      };
+    }
+
+    /** 429 beyond so many requests in any window of that length. */
+    static Trouble slidingLimit(int requests, Duration window, Ticker time, String... headers) {
+      var served = new ArrayDeque<Long>();
+      return (exchange, path) -> {
+        synchronized (served) {
+          long now = time.nanos();
+          while (!served.isEmpty() && now - served.peek() >= window.toNanos()) served.remove();
+          if (served.size() >= requests) {
+            return answer(429, "slow down", headers).takes(exchange, path);
+          }
+          served.add(now);
+          return false;
+        }
+      };
+    }
+  }
+
+  final List<String> asked = new CopyOnWriteArrayList<>();
+  volatile Trouble trouble = Trouble.NONE;
+  private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+  private final ExecutorService threads = Executors.newFixedThreadPool(16);
+  private final AtomicInteger requests = new AtomicInteger();
+  private final ToLongFunction<Hour> count;
+  private final BiPredicate<Hour, Long> surging;
+
+  /**
+   * @param count   how many tickets an hour holds
+   * @param surging whether the n-th ticket of an hour belongs to the surge
+   */
+  Desk(ToLongFunction<Hour> count, BiPredicate<Hour, Long> surging) throws IOException {
+    this.count = count;
+    this.surging = surging;
+    server.setExecutor(threads);
+    server.createContext("/", exchange -> {
+      requests.incrementAndGet();
+      asked.add(exchange.getRequestMethod() + " " + decoded(exchange));
+      try (exchange) {
+        if (!trouble.takes(exchange, exchange.getRequestURI().getPath())) handle(exchange);
+      }
+    });
+    server.start();
+  }
+
+  /** Weekdays busy by day, nights and weekends quiet, no two weeks alike. */
+  static long usual(Hour hour) {
+    var time = hour.from().atZone(ZoneOffset.UTC);
+    double day = 2 + 22 * Math.exp(-Math.pow((time.getHour() - 13) / 4.5, 2));
+    double weekend = time.getDayOfWeek().getValue() >= 6 ? 0.35 : 1;
+    double chance = new Random(hour.number() * 31).nextGaussian();
+    return Math.max(0, Math.round(day * weekend * (1 + 0.18 * chance)));
+  }
+
+  String url() {
+    return "http://127.0.0.1:" + server.getAddress().getPort();
+  }
+
+  int requests() {
+    return requests.get();
+  }
+
+  @Override
+  public void close() {
+    server.stop(0);
+    threads.shutdownNow();
+  }
+
+  private static String decoded(HttpExchange exchange) {
+    return URLDecoder.decode(exchange.getRequestURI().toString(), UTF_8);
+  }
+
+  private void handle(HttpExchange exchange) throws IOException {
+    var path = exchange.getRequestURI().getPath();
+    if (path.equals("/oauth/tokens")) {
+      var given = JSON.readTree(exchange.getRequestBody()).path("client_secret").asText();
+      boolean known = SECRET.equals(given);
+      answer(exchange, known ? 200 : 401, known
+          ? "{\"access_token\":\"" + TOKEN + "\",\"expires_in\":1800}"
+          : "{\"error\":\"invalid_client\"}");
+      return;
+    }
+    var authorization = exchange.getRequestHeaders().getFirst("Authorization");
+    boolean signedIn = authorization != null
+        && (authorization.equals("Bearer " + TOKEN) || authorization.startsWith("Basic "));
+    if (!signedIn) {
+      answer(exchange, 401, "{\"error\":\"Couldn't authenticate you\"}");
+      return;
+    }
+    var query = query(exchange.getRequestURI().getRawQuery());
+    long page = Long.parseLong(query.getOrDefault("page", "1"));
+    long after = Long.parseLong(query.getOrDefault("page[after]", "0"));
+    switch (path.replaceFirst("^/api/v2/", "")) {
+      case "search/count.json" ->
+          answer(exchange, 200, "{\"count\":" + total(spans(query.get("query"))) + "}");
+      case "search/export.json" -> answer(exchange, 200,
+          list(path, query, after, Integer.parseInt(query.get("page[size]"))));
+      case "search.json" -> {
+        if (page <= 10) answer(exchange, 200, list(path, query, (page - 1) * 100, 100));
+        else answer(exchange, 422, "{\"error\":\"invalid\",\"description\":\"Invalid search\"}");
+      }
+      default -> answer(exchange, 404, "{\"error\":\"RecordNotFound\"}");
+    }
+  }
+
+  private static Map<String, String> query(String raw) {
+    var query = new HashMap<String, String>();
+    for (var pair : raw.split("&")) {
+      var parts = URLDecoder.decode(pair, UTF_8).split("=", 2);
+      query.put(parts[0], parts[1]);
+    }
+    return query;
+  }
+
+  private static void answer(HttpExchange exchange, int status, String json) throws IOException {
+    exchange.getResponseHeaders().set("Content-Type", "application/json; charset=utf-8");
+    var body = json.getBytes(UTF_8);
+    exchange.sendResponseHeaders(status, body.length);
+    exchange.getResponseBody().write(body);
+  }
+
+  /** The tickets number start to end, without it, of an hour. */
+  private record Span(Hour hour, long start, long end) {
+    long size() {
+      return end - start;
+    }
+  }
+
+  /** The hours between the bounds of the query; a word tags:x leaves one ticket of twenty. */
+  private List<Span> spans(String words) {
+    var bounds = new HashMap<String, Instant>();
+    BOUND.matcher(words).results().forEach(each ->
+        bounds.put(each.group(1), Instant.parse(each.group(2))));
+    var from = bounds.get(">=");
+    var to = bounds.get("<");
+    int part = TAG.matcher(words).find() ? 20 : 1;
+    var spans = new ArrayList<Span>();
+    Hour.range(Hour.of(from), Hour.of(to.plusSeconds(3599))).forEach(hour ->
+        spans.add(new Span(hour, before(hour, from) / part, before(hour, to) / part)));
+    return spans;
+  }
+
+  private static long total(List<Span> spans) {
+    return spans.stream().mapToLong(Span::size).sum();
+  }
+
+  /** How many tickets of the hour were created before the instant. */
+  private long before(Hour hour, Instant time) {
+    long seconds = Math.max(0, Math.min(3600, time.getEpochSecond() - hour.from().getEpochSecond()));
+    return (count.applyAsLong(hour) * seconds + 3599) / 3600;
+  }
+
+  /** A page of search, oldest first, or of export, newest first. */
+  private String list(String path, Map<String, String> query, long skip, int size) {
+    boolean export = query.containsKey("page[size]");
+    var spans = spans(query.get("query"));
+    long total = total(spans);
+    if (export) Collections.reverse(spans);
+    var page = JSON.createObjectNode();
+    var results = page.putArray("results");
+    long passed = 0;
+    for (var span : spans) {
+      for (long i = Math.max(0, skip - passed); i < span.size() && results.size() < size; i++) {
+        results.add(ticket(span.hour(), export ? span.end() - 1 - i : span.start() + i));
+      }
+      passed += span.size();
+    }
+    boolean more = skip + size < total;
+    var next = new TreeMap<>(query);
+    next.put(export ? "page[after]" : "page", Long.toString(export ? skip + size : skip / 100 + 2));
+    var link = more ? url() + path + "?" + encoded(next) : null;
+    if (export) {
+      page.putObject("meta").put("has_more", more);
+      page.putObject("links").put("next", link);
+    } else {
+      page.put("count", total).put("next_page", link);
+    }
+    return page.toString();
+  }
+
+  private static String encoded(Map<String, String> query) {
+    var pairs = new ArrayList<String>();
+    query.forEach((name, value) ->
+        pairs.add(URLEncoder.encode(name, UTF_8) + "=" + URLEncoder.encode(value, UTF_8)));
+    return String.join("&", pairs);
+  }
+
+  private ObjectNode ticket(Hour hour, long i) {
+    long id = hour.number() * 10_000_000 + i;
+    var chance = new Random(id);
+    boolean surge = surging.test(hour, i);
+    long second = i * 3600 / Math.max(1, count.applyAsLong(hour));
+    var ticket = JSON.createObjectNode()
+        .put("id", id)
+        .put("result_type", "ticket")
+        .put("status", "new")
+        .put("created_at", hour.from().plusSeconds(second).toString())
+        .put("subject", surge ? "Checkout fails with error 502" : "Question number " + i)
+        .put("requester_id", 1000 + chance.nextInt(5000));
+    var tags = ticket.putArray("tags")
+        .add(surge ? "checkout_error" : TAGS[chance.nextInt(TAGS.length)]);
+    if (chance.nextInt(3) == 0) tags.add("vip");
+    return ticket;
+  }
+}
