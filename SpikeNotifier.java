@@ -58,12 +58,17 @@ package spikenotifier;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.core.*;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.*;
 import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
+import com.fasterxml.jackson.databind.cfg.CoercionAction;
+import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.type.LogicalType;
 import jakarta.mail.AuthenticationFailedException;
 import jakarta.mail.Message;
 import jakarta.mail.MessagingException;
@@ -328,7 +333,6 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static final int TAG_WEEKS = 4;
     private static final int MOST_COMPARED = 5000; // tickets of an earlier hour
     private static final int MOST_RANKED = 50_000; // tickets of a spike
-    private static final double GROWTH = 1.5;
 
     private final Config config;
     private final World world;
@@ -442,11 +446,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var newest = ledger.newest(spike.hour());
       boolean isOpen = newest != null && newest.topic().kind() == Kind.SPIKE;
       if (!isOpen) return true;
-      return switch (config.repeat) {
-        case EVERY -> true;
-        case GROWTH -> spike.count() >= GROWTH * newest.facts().count();
-        case FIRST -> false;
-      };
+      return config.repeat.tells(spike.count(), newest.facts().count());
     }
 
     private String tell(Spike spike, SpikeTickets tickets, Judge judge) {
@@ -930,10 +930,11 @@ public final class SpikeNotifier implements Callable<Integer> {
       json.put("basis", samples.basis().words);
       json.put("needed", usual == null ? null : judge.bars(hour).least());
       if (usual != null) {
-        var bars = json.putArray("bars");
-        for (var bar : judge.bars(hour).all()) {
-          bars.addObject().put("key", bar.asks().key).put("words", bar.words())
-              .put("tickets", bar.tickets()).put("decides", bar == judge.bars(hour).decides());
+        var bars = judge.bars(hour);
+        var array = json.putArray("bars");
+        for (var bar : bars.all()) {
+          array.addObject().put("key", bar.asks().key).put("words", bar.words())
+              .put("tickets", bar.tickets()).put("decides", bar == bars.decides());
         }
       }
       json.put("why", verdictInWords());
@@ -1040,9 +1041,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         if (verdict instanceof Spike spike) {
           hours++;
           if (told == 0) spikes++;
-          boolean tells = told == 0 || config.repeat == Repeat.EVERY
-              || config.repeat == Repeat.GROWTH && spike.count() >= Job.GROWTH * told;
-          if (tells) {
+          if (told == 0 || config.repeat.tells(spike.count(), told)) {
             mails++;
             told = spike.count();
           }
@@ -1162,11 +1161,13 @@ public final class SpikeNotifier implements Callable<Integer> {
         h2{margin:32px 0 4px}p{color:var(--soft);margin:0 0 8px}svg{width:100%%;height:auto}
         svg text{fill:var(--soft);font-size:10px}
         table{border-collapse:collapse}caption{text-align:left;color:var(--soft)}
-        .list td,.list th{text-align:right;padding:4px 16px 4px 0;border-bottom:1px solid var(--line)}
+        .list td,.list th{text-align:right;padding:4px 16px 4px 0;
+        border-bottom:1px solid var(--line)}
         .list td:first-child,.list th:first-child{text-align:left}
         .wide{overflow-x:auto}.map{font-size:11px;line-height:18px}
         .map td{text-align:right;padding:0 3px;min-width:20px;border:1px solid var(--paper)}
-        .map th{font-weight:normal;color:var(--soft);padding:0 3px;white-space:nowrap;text-align:right}
+        .map th{font-weight:normal;color:var(--soft);padding:0 3px;white-space:nowrap;
+        text-align:right}
         .map th[scope=row]{text-align:left}
         .l0{background:var(--b0);color:var(--f0)}.l1{background:var(--b1);color:var(--f1)}
         .l2{background:var(--b2);color:var(--f2)}.l3{background:var(--b3);color:var(--f3)}
@@ -1333,7 +1334,9 @@ public final class SpikeNotifier implements Callable<Integer> {
       var start = last.plus(-24 * LINE_DAYS + 1);
       var recent = verdicts.tailMap(start).values();
       double highest = 1;
-      for (var verdict : recent) highest = Math.max(highest, Math.max(verdict.count(), bar(verdict)));
+      for (var verdict : recent) {
+        highest = Math.max(highest, Math.max(verdict.count(), bar(verdict)));
+      }
       var band = new StringBuilder();
       var line = new StringBuilder();
       var marks = new StringBuilder();
@@ -1433,8 +1436,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       int unknown = (int) Hour.range(first, last).filter(hour -> !history.knows(hour)).count();
       progress = new Progress("hours", unknown, world);
       if (unknown > 0) {
-        world.note("filling %s unknown of the last %d from Zendesk"
-            .formatted(count(unknown, "hour"), numHours));
+        world.note("filling %s of the last %d from Zendesk"
+            .formatted(count(unknown, "unknown hour"), numHours));
       }
       var checked = last.plus(-Math.min(CHECKED, numHours));
       reconcile(new Span(checked, last), null);
@@ -1479,6 +1482,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         world.detail("%s to %s: true".formatted(span.from, span.to));
       } else if (span.hours() == 1) {
         store(span.from, total);
+        progress.show(stored);
       } else if (isExportCheaper(span, total)) {
         if (!export(span, total)) halve(span, null);
       } else if (total > MANY * span.hours() || isExportBroken() && hasUnknown(span)) {
@@ -1577,7 +1581,6 @@ public final class SpikeNotifier implements Callable<Integer> {
       history.put(hour, count);
       if (before == null) {
         stored++;
-        progress.show(stored);
       } else {
         world.note("%s: counted again, %s instead of %d".formatted(hour, count(count, "ticket"),
             before));
@@ -1777,8 +1780,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       boolean isOwn = known.topic.account.equals(notice.topic.account)
           && known.topic.query.equals(notice.topic.query);
       if (isOwn) return;
-      throw Exit.CONFIG.fault("%s: holds a notice of %s for that hour (expected a folder of its own "
-              + "for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
+      throw Exit.CONFIG.fault("%s: holds a notice of that hour counted %s (expected a folder of "
+              + "its own for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
           History.population(known.topic.account, known.topic.query));
     }
 
@@ -2140,7 +2143,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** Made of the topic alone, so that a mail sent twice around a crash is known as the same. */
     private static String id(String name, Topic topic) {
-      var population = topic.query.isEmpty() ? "" : "." + Integer.toHexString(topic.query.hashCode());
+      var query = Integer.toHexString(topic.query.hashCode());
+      var population = topic.query.isEmpty() ? "" : "." + query;
       var chance = topic.kind == Kind.SAMPLE ? "." + UUID.randomUUID() : "";
       return "<" + name + population + chance + "@spike-notifier." + topic.account + ">";
     }
@@ -2833,11 +2837,11 @@ public final class SpikeNotifier implements Callable<Integer> {
       return config.zendeskHost.replace(".zendesk.com", "");
     }
 
-    /** Zendesk's own search for the tickets of the hour, in the agents' pages. */
+    /** Zendesk's own search, in the agents' pages. No ampersand: chats treat it each their way. */
     private String agentSearch(Hour hour, String more) {
-      var query = "created>=%s created<%s%s %s"
+      var query = "type:ticket created>=%s created<%s%s %s"
           .formatted(hour.from(), hour.to(), more, config.query).strip();
-      return "https://" + config.zendeskHost + "/agent/search/1?type=ticket&q=" + encode(query);
+      return "https://" + config.zendeskHost + "/agent/search/1?q=" + encode(query);
     }
 
     /** Such as "14:00 to 15:00 UTC (15:00 to 16:00 Europe/Berlin)". */
@@ -2911,7 +2915,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** @param head the title, then what stands over each further column */
     void table(List<Cell> head, List<List<Cell>> rows) {
       var lines = new ArrayList<String>();
-      int width = head.get(0).text.length() - 2;
+      boolean hasHeads = head.stream().skip(1).anyMatch(cell -> !cell.text.isEmpty());
+      int width = hasHeads ? head.get(0).text.length() - 2 : 0;
       for (var row : rows) width = Math.max(width, row.get(0).text.length());
       lines.add(textRow(head, width + 2));
       for (var row : rows) lines.add("  " + textRow(row, width));
@@ -3151,6 +3156,7 @@ public final class SpikeNotifier implements Callable<Integer> {
   static final class SpikeTickets {
     private static final double CHANCE = 3; // deviations; many tags are looked at
     private static final int FEWEST = 3; // tickets that may tell of a cause
+    private static final int FEW_BEFORE = 10; // tickets of all weeks
 
     private final List<Ticket> tickets = new ArrayList<>();
     private final Set<Long> seen = new HashSet<>();
@@ -3228,7 +3234,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       double now = size();
       double then = weeks.stream().mapToLong(Tally::tickets).sum();
       if (weeks.isEmpty() || count < FEWEST) return false;
-      if (then == 0) return count * 2 >= now; // nothing is usual there, so the half tells
+      if (then < FEW_BEFORE) return before == 0 && count * 2 >= now; // shares of few tell nothing
       double share = (count + before) / (now + then);
       double deviation = Math.sqrt(share * (1 - share) * (1 / now + 1 / then));
       double difference = count / now - before / then;
@@ -3367,7 +3373,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** What search/count answers. */
+  /** What search/count answers. What is not read here is skipped, whatever its size. */
+  @JsonIgnoreProperties(ignoreUnknown = true)
   record TicketCount(Long count, @JsonDeserialize(using = ErrorReader.class) String error,
       @JsonDeserialize(using = ErrorReader.class) String description) {
     TicketCount {
@@ -3377,13 +3384,16 @@ public final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** A page of search, which has {@code next_page}, or of search/export, which has the rest. */
+  @JsonIgnoreProperties(ignoreUnknown = true)
   record TicketPage(
       @JsonDeserialize(contentUsing = TicketReader.class) Bounded<Ticket> results,
       String next_page, Links links, Meta meta,
       @JsonDeserialize(using = ErrorReader.class) String error,
       @JsonDeserialize(using = ErrorReader.class) String description) {
+    @JsonIgnoreProperties(ignoreUnknown = true)
     record Links(String next) { }
 
+    @JsonIgnoreProperties(ignoreUnknown = true)
     record Meta(boolean has_more) { }
 
     TicketPage {
@@ -4075,7 +4085,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       var usual = judged.usual();
       boolean weekly = usual.spread != null;
       json.put("mean", usual.mean);
-      json.put("limit", weekly ? judged.bars().least() : judged.bars().all.get(0).tickets);
+      if (weekly) json.put("limit", judged.bars().least());
+      else json.put("limit", judged.bars().all.get(0).tickets);
       json.put("percent", usual.percent(verdict.count()));
       json.put("samples", usual.samples);
       json.put("verdict", verdict instanceof Spike ? "spike" : "calm");
@@ -4422,7 +4433,16 @@ public final class SpikeNotifier implements Callable<Integer> {
 
   enum RuleName { MEAN, WEEKLY }
 
-  enum Repeat { EVERY, GROWTH, FIRST }
+  /** Which further hours of a spike are told. */
+  enum Repeat {
+    EVERY, GROWTH, FIRST;
+
+    private static final double GROWN = 1.5; // times the count that was told last
+
+    boolean tells(long count, long told) {
+      return this == EVERY || this == GROWTH && count >= GROWN * told;
+    }
+  }
 
   enum Security { STARTTLS, TLS, NONE }
 
@@ -4597,7 +4617,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static final Pattern SECTION = Pattern.compile("\\s*\\[([^\\]]*)]\\s*([;#].*)?");
     private static final Pattern COMMENT = Pattern.compile("\\s*([;#].*)?");
     private static final Pattern CONTINUATION =
-        Pattern.compile("\\s+(?![A-Za-z]+\\s*(=|:(\\s|$))).+");
+        Pattern.compile("\\s++(?![A-Za-z]+\\s*(=|:(\\s|$))).+");
     private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
 
     final List<String> mistakes = new ArrayList<>();
@@ -5085,6 +5105,10 @@ public final class SpikeNotifier implements Callable<Integer> {
       .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
       .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
       .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+      .withCoercionConfig(LogicalType.Textual, text -> text
+          .setCoercion(CoercionInputShape.Integer, CoercionAction.Fail)
+          .setCoercion(CoercionInputShape.Float, CoercionAction.Fail)
+          .setCoercion(CoercionInputShape.Boolean, CoercionAction.Fail))
       .build();
 
   /** HTTP with one retry loop for everything. No redirect is followed: it carries credentials. */
@@ -5161,11 +5185,13 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** What the server asked for, else 1, 2, 4, 8 seconds and so on, and a little chance. */
     private static Duration waitAfter(int tried, IOException e) {
+      var growing = Duration.ofSeconds(Math.min(60, 1L << (tried - 1)));
       if (e instanceof Unavailable unavailable && unavailable.retryAfter != null) {
-        return unavailable.retryAfter;
+        var named = unavailable.retryAfter;
+        boolean isEnough = tried == 1 || named.compareTo(growing) > 0; // not where it was not
+        if (isEnough) return named;
       }
-      long seconds = Math.min(60, 1L << (tried - 1));
-      return Duration.ofMillis(seconds * 1000 + ThreadLocalRandom.current().nextInt(500));
+      return growing.plusMillis(ThreadLocalRandom.current().nextInt(500));
     }
 
     /**
@@ -5198,8 +5224,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static InputStream unpacked(HttpResponse<InputStream> answer) throws IOException {
-      var coding = lower(answer.headers().firstValue("content-encoding").orElse("identity")).strip();
-      return switch (coding) {
+      var coding = answer.headers().firstValue("content-encoding").orElse("identity");
+      return switch (lower(coding).strip()) {
         case "gzip", "x-gzip" -> new GZIPInputStream(answer.body());
         case "identity", "" -> answer.body();
         default -> throw new IOException("answers in a coding that was not asked for");
@@ -5289,19 +5315,26 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** A failure in plain words, without the name of a Java class. */
     String reason(Throwable e) {
-      if (hasCause(e, UnresolvedAddressException.class) || hasCause(e, UnknownHostException.class)) {
-        return "no such host";
-      }
+      if (hasCause(e, UnresolvedAddressException.class)) return "no such host";
+      if (hasCause(e, UnknownHostException.class)) return "no such host";
       if (hasCause(e, HttpConnectTimeoutException.class)) return "no connection in 10 s";
       if (hasCause(e, ConnectException.class)) return "no connection";
-      if (e instanceof JsonProcessingException json) {
-        if (json.getCause() instanceof IllegalArgumentException refused) {
-          return world.foreign(refused.getMessage());
-        }
-        return "no sense in its answer (" + world.foreign(firstLine(json.getOriginalMessage()))
-            + ")";
-      }
+      if (e instanceof JsonProcessingException json) return reason(json);
       return world.foreign(Objects.requireNonNullElse(e.getMessage(), "the connection broke"));
+    }
+
+    /** Jackson's own messages name classes, and may quote what is secret. */
+    private String reason(JsonProcessingException e) {
+      if (e.getCause() instanceof IllegalArgumentException refused) {
+        return world.foreign(refused.getMessage());
+      }
+      if (hasCause(e, StreamConstraintsException.class)) return "an answer without end";
+      if (!(e instanceof JsonMappingException mapping)) return "no JSON in its answer";
+      var place = new StringJoiner(".");
+      for (var step : mapping.getPath()) {
+        if (step.getFieldName() != null) place.add(step.getFieldName());
+      }
+      return "no sense in its answer" + (place.length() == 0 ? "" : ", at " + place);
     }
 
     /** Error envelopes, {@code error} being a text or an object, as one line. */
@@ -5362,6 +5395,7 @@ public final class SpikeNotifier implements Callable<Integer> {
   record Client(String id, String secret) { }
 
   /** @param expires_in seconds, or null for Zendesk's usual 30 minutes */
+  @JsonIgnoreProperties(ignoreUnknown = true)
   record Token(String access_token, @JsonDeserialize(using = Seconds.class) Long expires_in) {
     Token {
       Http.expect(access_token != null && access_token.matches("[\\x21-\\x7e]+"),
@@ -5473,6 +5507,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     EnvironmentProxy(Map<String, String> env) {
       this.env = env;
+      for (var scheme : List.of("https", "http")) address(env, scheme); // refuses what is malformed
     }
 
     @Override

@@ -3,1618 +3,991 @@ package spikenotifier;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static spikenotifier.Fakes.Trouble.always;
-import static spikenotifier.Fakes.Trouble.answer;
-import static spikenotifier.Fakes.Trouble.first;
+import static spikenotifier.Desk.Trouble.always;
+import static spikenotifier.Desk.Trouble.answer;
+import static spikenotifier.Desk.Trouble.first;
+import static spikenotifier.Desk.Trouble.where;
 
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.StringWriter;
-import java.net.URLEncoder;
+import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.LocalDate;
 import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Base64;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.ToLongFunction;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
-
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.subethamail.smtp.DropConnectionException;
-import org.subethamail.smtp.RejectException;
-
-import com.sun.net.httpserver.HttpsConfigurator;
-import com.sun.net.httpserver.HttpsServer;
-import com.sun.net.httpserver.HttpServer;
-
-import spikenotifier.Fakes.*;
+import spikenotifier.Desk.Trouble;
+import spikenotifier.Fakes.Certificates;
+import spikenotifier.Fakes.RawServer;
 import spikenotifier.SpikeNotifier.*;
 
-/** The whole job against a help desk and mail servers that behave, and that do not. */
-class EdgeTest {
-    /** The hour that is judged: 14:07 is the time. It holds 40 tickets where 10 are usual. */
-    static final Hour NOW = Hour.of(LocalDate.of(2026, 11, 24), 13);
-    static final String API_KEY = "k3y-of-the-older-kind";
-
-    @TempDir
-    Path folder;
-
-    final VirtualTime time = new VirtualTime();
-    final StringBuilder said = new StringBuilder();
-    final Map<String, String> env = new HashMap<>();
-    Duration patience = Duration.ofMinutes(1);
-    boolean terminal;
-    Instant clock = NOW.to().plusSeconds(7 * 60);
-    TroubledDesk desk;
-    MailServer mail;
-
-    @BeforeEach
-    void start() throws IOException {
-        desk(hour -> hour.equals(NOW) ? 40 : 10);
-        mail = MailServer.usual();
-        config("");
+/** The job against a help desk in trouble: what is asked, stored, judged and said. */
+class EdgeTest extends Scenario {
+  @Nested
+  class The_job {
+    @Test
+    void fills_the_history_judges_the_last_hour_and_mails() throws IOException {
+      var outcome = run(Exit.OK);
+      assertEquals("hour=2026-11-10T13:00Z count=40 mean=10.0 limit=16.0 percent=300.0 samples=10 "
+          + "verdict=spike alert=sent\n", outcome.out());
+      assertEquals("filling 240 unknown hours of the last 240 from Zendesk\n", outcome.err());
+      assertEquals(List.of("2026-11-10T13.spike.json"), files("sent"));
+      assertEquals(List.of(), files("outbox"));
+      assertEquals(1, mail.received.size());
+      assertEquals(241, history().hours().size());
     }
 
-    void desk(ToLongFunction<Hour> count) throws IOException {
-        if (desk != null) {
-            desk.close();
-        }
-        desk = new TroubledDesk(count);
+    @Test
+    void sends_nothing_twice_when_it_is_run_again() {
+      run(Exit.OK);
+      var again = run(Exit.OK, "--json");
+      assertTrue(again.out().contains("\"alert\":\"already-sent\""), again.out());
+      assertEquals(1, mail.received.size());
     }
 
-    /** No secret stands in anything that was said or written, in whatever form. */
-    @AfterEach
-    void no_secret_was_told() throws IOException {
-        desk.close();
-        mail.close();
-        var told = new ArrayList<>(List.of(said.toString()));
-        if (Files.exists(folder.resolve("out"))) {
-            try (var files = Files.walk(folder.resolve("out"))) {
-                for (var file : files.filter(Files::isRegularFile).toList()) {
-                    told.add(Fakes.read(file));
-                }
-            }
-        }
-        for (var secret : List.of(MailServer.PASSWORD, Desk.SECRET, API_KEY, "made-up-token")) {
-            for (var form : List.of(secret, Base64.getEncoder().encodeToString(secret.getBytes(UTF_8)),
-                    URLEncoder.encode(secret, UTF_8))) {
-                told.forEach(text -> assertFalse(text.contains(form), () -> "a secret is told: " + text));
-            }
-        }
+    /** The sign-in, the last hour, and the day before it. */
+    @Test
+    void asks_three_things_in_a_calm_hour() throws IOException {
+      desk(hour -> 10);
+      known(240, 10);
+      var outcome = run(Exit.OK);
+      assertEquals("hour=2026-11-10T13:00Z count=10 mean=10.0 limit=16.0 percent=0.0 samples=10 "
+          + "verdict=calm alert=none\n", outcome.out());
+      assertEquals(3, desk.requests(), desk.asked.toString());
     }
 
-    private final Map<String, String> keys = new java.util.LinkedHashMap<>();
-
-    /** Writes auth.ini: the usual one, with each {@code section/Key = value} line in place of the usual or added. */
-    void config(String changes) throws IOException {
-        if (keys.isEmpty()) {
-            keys.putAll(Map.of("zendesk/Domain", "acme", "zendesk/ClientId", "spike", "zendesk/ClientSecret", Desk.SECRET,
-                    "zendesk/RequestsPerMinute", "100000", "email/Sender", "spikes@acme.example",
-                    "email/Recipient", "team@acme.example", "email/Host", "localhost", "email/Username", "spikes",
-                    "email/Password", MailServer.PASSWORD, "misc/NumHours", "240"));
-        }
-        keys.put("zendesk/BaseUrl", desk.url());
-        keys.put("email/Port", Integer.toString(mail.port()));
-        changes.lines().filter(line -> !line.isBlank()).forEach(line -> keys.put(line.split(" = ", 2)[0].strip(),
-                line.split(" = ", 2)[1]));
-        var ini = new StringBuilder();
-        keys.entrySet().stream().collect(Collectors.groupingBy(e -> e.getKey().split("/")[0])).forEach((section, those) -> {
-            ini.append("[%s]\n".formatted(section));
-            those.stream().filter(e -> !e.getValue().equals("-"))
-                    .forEach(e -> ini.append("%s = %s\n".formatted(e.getKey().split("/")[1], e.getValue())));
-        });
-        Files.writeString(folder.resolve("auth.ini"), ini);
-        Files.setPosixFilePermissions(folder.resolve("auth.ini"), PosixFilePermissions.fromString("rw-------"));
+    /** Nor does it ask a watcher, or leave a lock. */
+    @Test
+    void touches_nothing_in_a_dry_run() throws IOException {
+      config("monitor/PingUrl = " + desk.url() + "/ping");
+      var outcome = run(Exit.OK, "--dry-run");
+      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! acme, Tue 10 Nov 13:00 UTC: "
+          + "40 tickets instead of 10"), outcome.out());
+      assertTrue(outcome.out().endsWith("verdict=spike alert=dry-run\n"), outcome.out());
+      assertFalse(Files.exists(folder.resolve("out")));
+      assertEquals(0, mail.received.size());
+      assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("/ping")));
     }
 
-    record Outcome(int code, String out, String err) { }
-
-    Outcome run(String... words) {
-        var out = new StringWriter();
-        var err = new StringWriter();
-        var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, out, err, terminal);
-        int code = SpikeNotifier.commandLine(world)
-                .execute(Stream.concat(Stream.of(words), Stream.of("-c", folder.resolve("auth.ini").toString()))
-                        .toArray(String[]::new));
-        said.append(out).append(err);
-        return new Outcome(code, out.toString(), err.toString());
+    @Test
+    void says_nothing_about_a_good_run_when_it_is_to_be_quiet() {
+      assertEquals(new Outcome(0, "", ""), run("-q"));
     }
 
-    /** Runs and expects that code, no trace, and at most that many lines of trouble. */
-    Outcome run(Exit exit, String... words) {
-        var outcome = run(words);
-        assertEquals(exit.code, outcome.code(), outcome.err() + outcome.out());
-        assertFalse(outcome.err().contains("\tat "), outcome.err());
-        return outcome;
+    @Test
+    void shows_each_request_when_asked() {
+      var outcome = run(Exit.OK, "-v");
+      assertTrue(outcome.err().contains("/api/v2/search/count.json?query=type:ticket "
+          + "created>=2026-11-10T13:00:00Z created<2026-11-10T14:00:00Z: 200 in "), outcome.err());
+      assertTrue(outcome.err().endsWith(" requests to Zendesk\n"), outcome.err());
     }
 
-    History history() {
-        return History.open(folder.resolve("out/history.csv"), false);
+    @Test
+    void gives_json_with_the_tags() throws IOException {
+      known(240, 10);
+      var json = SpikeNotifier.JSON.readTree(run(Exit.OK, "--json").out());
+      assertEquals(40, json.path("count").asLong());
+      assertEquals("checkout_error", json.path("tags").path(0).path("tag").asText());
     }
 
-    /** A history with so many of the hours before NOW known, so that nothing has to be filled. */
-    void known(int hours, long each) {
-        Fakes.known(folder, NOW.plus(-hours), NOW, each);
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "2026-11-10T14 | --hour 2026-11-10T14: is not over yet (expected 2026-11-10T13 or earlier)",
+        "2026-10-10T14 | --hour 2026-10-10T14: is older than NumHours (expected 2026-10-31T13 or "
+            + "later)",
+    })
+    void refuses_an_hour_that_it_cannot_judge(String hour, String message) {
+      assertEquals(message + "\n", run(Exit.USAGE, "--hour", hour).err());
     }
 
-    void later(int hours) {
-        clock = clock.plus(Duration.ofHours(hours));
+    @Test
+    void judges_what_runs_missed_before_the_hour_that_is_asked_for() throws IOException {
+      desk(hour -> hour.since(NOW) >= -3 ? 40 : 10);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-5), 10);
+      var judged = run(Exit.OK, "--hour", NOW.plus(-1).name()).out().lines()
+          .map(line -> line.replaceAll("hour=(\\S+):00Z.* verdict=(\\w+).*", "$1 $2")).toList();
+      assertEquals(List.of("2026-11-10T08 calm", "2026-11-10T09 calm", "2026-11-10T10 spike",
+          "2026-11-10T11 spike", "2026-11-10T12 spike"), judged);
+      assertEquals(3, mail.received.size());
     }
 
-    List<String> files(String name) throws IOException {
-        if (!Files.isDirectory(folder.resolve("out/" + name))) {
-            return List.of();
-        }
-        try (var files = Files.list(folder.resolve("out/" + name))) {
-            return files.map(file -> file.getFileName().toString()).sorted().toList();
-        }
+    @ParameterizedTest
+    @CsvSource({"2, 2", "168, 168", "169, 168", "200, 168"})
+    void judges_after_a_long_sleep_the_hours_of_the_last_week(int asleep, int judged)
+        throws IOException {
+      desk(hour -> 10);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(1 - asleep), 10);
+      var lines = run(Exit.OK).out().lines().toList();
+      assertEquals(judged, lines.size());
+      assertTrue(lines.get(judged - 1).startsWith("hour=2026-11-10T13:00Z "));
     }
 
-    @Nested
-    class The_job {
-        @Test
-        void fills_the_history_judges_the_last_hour_and_mails() throws IOException {
-            var outcome = run(Exit.OK);
-            assertEquals("hour=2026-11-24T13:00Z count=40 mean=10.0 limit=16.0 percent=300.0 samples=10 verdict=spike "
-                    + "alert=sent\n", outcome.out());
-            assertEquals("filling 240 unknown hours of the last 240 from Zendesk\n", outcome.err());
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("sent"));
-            assertEquals(List.of(), files("outbox"));
-            assertEquals(1, mail.received.size());
-            assertEquals(241, history().counts().hours().size());
-        }
-
-        @Test
-        void sends_nothing_twice_when_it_is_run_again() {
-            run(Exit.OK);
-            var again = run(Exit.OK, "--json");
-            assertTrue(again.out().contains("\"alert\":\"already-sent\""), again.out());
-            assertEquals(1, mail.received.size());
-        }
-
-        @Test
-        void asks_little_when_nothing_is_missing() throws IOException {
-            desk(hour -> 10);
-            config("");
-            known(240, 10);
-            var outcome = run(Exit.OK);
-            assertEquals("hour=2026-11-24T13:00Z count=10 mean=10.0 limit=16.0 percent=0.0 samples=10 verdict=calm "
-                    + "alert=none\n", outcome.out());
-            assertTrue(desk.requests() <= 5, "requests: " + desk.asked);
-            assertEquals(0, mail.received.size());
-        }
-
-        @Test
-        void prints_the_mail_and_stores_nothing_in_a_dry_run() throws IOException {
-            var outcome = run(Exit.OK, "--dry-run");
-            assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! 40 tickets at Tue 24 Nov 13:00, "
-                    + "300 % more than usual\n"), outcome.out());
-            assertTrue(outcome.out().endsWith("alert=dry-run\n"), outcome.out());
-            assertEquals(0, mail.received.size());
-            assertFalse(Files.exists(folder.resolve("out/history.csv")));
-            assertEquals(List.of(), files("sent"));
-        }
-
-        @Test
-        void says_nothing_about_a_good_run_when_it_is_to_be_quiet() {
-            var outcome = run(Exit.OK, "-q");
-            assertEquals("", outcome.out() + outcome.err());
-            assertEquals(1, mail.received.size());
-        }
-
-        @Test
-        void shows_each_request_when_asked() {
-            var outcome = run(Exit.OK, "-v");
-            assertTrue(outcome.err().contains("POST " + desk.url() + "/oauth/tokens: 200"), outcome.err());
-            assertTrue(outcome.err().contains("query=type:ticket created>=2026-11-24T13:00:00Z created<2026-11-24T14:00:00Z: "
-                    + "200"), outcome.err());
-        }
-
-        @Test
-        void gives_json_with_the_tags() {
-            var outcome = run(Exit.OK, "--json");
-            assertTrue(outcome.out().startsWith("{\"hour\":\"2026-11-24T13:00:00Z\",\"count\":40,\"mean\":10.0,\"limit\":16.0,"
-                    + "\"percent\":300.0,\"samples\":10,\"verdict\":\"spike\",\"alert\":\"sent\",\"tags\":[{\"tag\":"
-                    + "\"checkout_error\",\"count\":20,\"usual\":0.0}"), outcome.out());
-        }
-
-        @Test
-        void judges_the_hour_that_is_asked_for() {
-            run(Exit.OK);
-            var outcome = run(Exit.OK, "--hour", "2026-11-20T05");
-            assertTrue(outcome.out().startsWith("hour=2026-11-20T05:00Z count=10 "), outcome.out());
-        }
-
-        @ParameterizedTest
-        @CsvSource({
-                "--hour 2026-11-24T14, --hour 2026-11-24T14:00Z: is not over yet (expected 2026-11-24T13:00Z or earlier)",
-                "--hour yesterday, (expected a UTC hour such as 2026-11-24T13)",
-                "--hour 2026-11-24T25, (expected a UTC hour such as 2026-11-24T13)",
-                "--frobnicate, Unknown option",
-        })
-        void refuses_a_bad_command_line_with_64(String words, String message) {
-            var outcome = run(Exit.USAGE, words.split(" "));
-            assertTrue(outcome.err().contains(message), outcome.err());
-            assertEquals(0, desk.requests());
-        }
-
-        @Test
-        void judges_after_an_outage_every_hour_that_was_missed_and_says_that_it_is_late() throws IOException {
-            desk(hour -> hour.equals(NOW.plus(-3)) ? 50 : 10);
-            config("");
-            known(240, 10);
-            var history = History.open(folder.resolve("out/history.csv"), true);
-            var text = Fakes.read(folder.resolve("out/history.csv")); // the last five hours are unknown
-            Files.writeString(folder.resolve("out/history.csv"),
-                    text.replaceAll("(2026-11-24(,10){8})(,10){5}", "$1,,,,,"));
-            assertEquals(240, history.counts().hours().size());
-            assertEquals(235, history().counts().hours().size());
-            var outcome = run(Exit.OK);
-            assertEquals(6, outcome.out().lines().count(), outcome.out());
-            assertEquals(List.of("2026-11-24T10-spike.eml", "2026-11-24T11-clear.eml"), files("sent"));
-            assertTrue(mail.received.get(0).text().contains("This notice is late: the hour could not be read or the mail "
-                    + "not be made before Tue 24 Nov 14:00."), mail.received.get(0).text());
-        }
-
-        @Test
-        void judges_an_hour_again_that_grew_since_it_was_counted() throws IOException {
-            desk(hour -> hour.equals(NOW.plus(-1)) ? 30 : 10);
-            config("");
-            known(240, 10);
-            var outcome = run(Exit.OK);
-            assertTrue(outcome.err().contains("2026-11-24T12:00Z: counted again, 30 tickets instead of 10"), outcome.err());
-            assertEquals(List.of("2026-11-24T12-spike.eml", "2026-11-24T13-clear.eml"), files("sent"));
-            assertEquals(30, history().at(NOW.plus(-1)).orElseThrow());
-        }
-
-        @Test
-        void follows_a_clock_that_jumped_back_without_losing_what_is_stored() throws IOException {
-            run(Exit.OK);
-            later(-48);
-            var before = history().counts().hours().size();
-            assertTrue(run(Exit.OK).out().startsWith("hour=2026-11-22T13:00Z count=10 "));
-            assertEquals(40, history().at(NOW).orElseThrow());
-            assertTrue(history().counts().hours().size() >= before);
-        }
+    @Test
+    void tells_after_an_outage_what_it_missed_and_that_it_is_late() throws IOException {
+      known(240, 10);
+      config("zendesk/BaseUrl = http://127.0.0.1:1");
+      assertEquals("[zendesk] 127.0.0.1: no connection (tried 5 times); the next run asks again\n",
+          run(Exit.ZENDESK).err());
+      later(5);
+      config("");
+      run(Exit.OK);
+      assertEquals(List.of("2026-11-10T13.spike.json", "2026-11-10T14.clear.json"), files("sent"));
+      assertTrue(mail.received.get(0).text().contains("This notice comes late, at Tue 10 Nov 19:07 "
+          + "UTC: "), mail.received.get(0).text());
     }
 
-    @Nested
-    class The_first_fill {
-        @Test
-        void reads_half_a_year_with_few_requests_in_spite_of_the_limits() throws IOException {
-            ToLongFunction<Hour> count = hour -> 15 + Math.floorMod(hour.number() * 7, 16); // 22.5 on the average
-            desk(count);
-            desk.trouble = TroubledDesk.limits(100, 400, time);
-            config("misc/NumHours = 4380\nzendesk/RequestsPerMinute = 100");
-            run(Exit.OK);
-            assertTrue(desk.requests() <= 110, "requests: " + desk.requests());
-            var counts = history().counts();
-            assertEquals(4381, counts.hours().size());
-            counts.hours().forEach(hour -> assertEquals(count.applyAsLong(hour), counts.at(hour).orElseThrow()));
-        }
-
-        @Test
-        void shows_a_bar_with_the_time_left_on_a_terminal() throws IOException {
-            terminal = true;
-            var err = run(Exit.OK).err();
-            assertTrue(err.contains("\r[============                  ] 1000 of 2400 tickets, about 0:0"), err);
-            assertTrue(err.endsWith("[==============================] 2400 of 2400 tickets, about 0:00 left \n"), err);
-        }
-
-        @Test
-        void counts_hour_by_hour_where_that_is_cheaper() throws IOException {
-            desk(hour -> 9000);
-            config("misc/NumHours = 24");
-            known(19, 9000);
-            run(Exit.OK);
-            assertEquals(25, history().counts().hours().size());
-            assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("export")), desk.asked.toString());
-        }
-
-        @Test
-        void goes_on_in_the_next_run_after_45_minutes() throws IOException {
-            config("misc/NumHours = 4380\nzendesk/RequestsPerMinute = 1");
-            desk(hour -> 1000);
-            config("");
-            var outcome = run(Exit.OK);
-            assertTrue(outcome.err().contains("the fill took 45 minutes; the next run goes on with it"), outcome.err());
-            int first = history().counts().hours().size();
-            assertTrue(first > 30 && first < 300, "hours: " + first);
-            later(1);
-            run(Exit.OK);
-            assertTrue(history().counts().hours().size() > first + 30);
-        }
-
-        @Test
-        void counts_one_by_one_when_the_export_is_refused() throws IOException {
-            desk.trouble = always("export", answer(422, "{\"error\":\"invalid\"}"));
-            var outcome = run(Exit.OK);
-            assertTrue(outcome.err().contains("export failed, so the hours are counted one by one"), outcome.err());
-            assertEquals(241, history().counts().hours().size());
-        }
-
-        @Test
-        void does_not_take_hours_for_empty_that_an_export_left_out() throws IOException {
-            desk.trouble = (exchange, path) -> path.contains("export") && answer(200, "{\"results\":[],\"meta\":"
-                    + "{\"has_more\":false},\"links\":{\"next\":null}}").takes(exchange, path);
-            var outcome = run(Exit.OK);
-            assertTrue(outcome.err().contains("export gave 0 of 2400 tickets"), outcome.err());
-            var counts = history().counts();
-            assertEquals(241, counts.hours().size());
-            assertEquals(Set.of(10L, 40L), counts.hours().stream().map(hour -> counts.at(hour).orElseThrow())
-                    .collect(Collectors.toSet()));
-        }
-
-        @Test
-        void starts_anew_at_the_last_second_seen_when_a_cursor_has_ended() throws IOException {
-            desk(hour -> 50);
-            desk.trouble = first(2, "export", (exchange, path) -> exchange.getRequestURI().toString().contains("after")
-                    && answer(400, "{\"error\":\"InvalidCursor\"}").takes(exchange, path));
-            config("");
-            run(Exit.OK);
-            var counts = history().counts();
-            assertEquals(241, counts.hours().size());
-            counts.hours().forEach(hour -> assertEquals(50, counts.at(hour).orElseThrow()));
-        }
-
-        @Test
-        void asks_for_smaller_pages_when_big_ones_are_too_slow_for_zendesk() throws IOException {
-            desk.trouble = (exchange, path) -> exchange.getRequestURI().toString().contains("size%5D=1000")
-                    && answer(504, "<html>Gateway Time-out</html>").takes(exchange, path);
-            run(Exit.OK);
-            assertEquals(241, history().counts().hours().size());
-            assertTrue(desk.asked.stream().anyMatch(asked -> asked.contains("size%5D=100&")), desk.asked.toString());
-        }
+    /** Zendesk's index has been hours behind: the hours held nothing when they were counted. */
+    @Test
+    void tells_a_spike_that_the_index_showed_five_hours_later() throws IOException {
+      known(240, 10);
+      var indexed = new AtomicLong(NOW.number() - 1);
+      desk(hour -> hour.number() > indexed.get() ? 0 : hour.equals(NOW) ? 40 : 10);
+      for (int i = 0; i < 5; i++) {
+        assertTrue(run(Exit.OK).out().contains("verdict=calm"));
+        later(1);
+      }
+      assertEquals(0, mail.received.size());
+      indexed.set(Long.MAX_VALUE);
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.err().contains("2026-11-10T13:00Z: counted again, 40 tickets instead of "
+          + "0"), outcome.err());
+      assertEquals(40, history().at(NOW));
+      assertEquals(List.of("2026-11-10T13.spike.json", "2026-11-10T14.clear.json"), files("sent"));
+      later(1);
+      run(Exit.OK);
+      assertEquals(2, mail.received.size(), "told once");
     }
 
-    @Nested
-    class Zendesk_in_trouble {
-        @ParameterizedTest
-        @CsvSource(delimiter = '|', value = {
-                "429 | Number of allowed API requests per minute exceeded | 7 | 7000",
-                "429 | {\"error\":\"APIRateLimitExceeded\",\"description\":\"too many\"} | 3 | 3000",
-                "503 | | 5 | 5000",
-                "503 | {\"error\":{\"title\":\"Down\",\"message\":\"maintenance\"}} | | 1000",
-                "500 | <html>Oops</html> | | 1000",
-                "502 | | | 1000",
-                "409 | Conflict | | 1000",
-                "200 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not complete your search query.\"} | | 1000",
-                "400 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not complete your search query.\"} | | 1000",
-        })
-        void waits_and_asks_again(int status, String body, Integer retryAfter, long wait) throws IOException {
-            known(240, 10);
-            desk.trouble = first(1, "count", retryAfter == null ? answer(status, body == null ? "" : body)
-                    : answer(status, body == null ? "" : body, "Retry-After", retryAfter.toString()));
-            run(Exit.OK);
-            assertEquals(40, history().at(NOW).orElseThrow());
-            assertTrue(time.waits.stream().anyMatch(each -> each >= wait && each < wait + 500), time.waits.toString());
-        }
-
-        @Test
-        void asks_again_after_an_answer_that_was_cut_off() throws IOException {
-            known(240, 10);
-            desk.trouble = first(4, "count", Trouble.cutOff());
-            run(Exit.OK);
-            assertEquals(40, history().at(NOW).orElseThrow());
-        }
-
-        @Test
-        void gives_up_after_five_tries_and_leaves_the_hour_unknown() throws IOException {
-            known(240, 10);
-            desk.trouble = always("count", answer(503, "{\"error\":{\"title\":\"Down\",\"message\":\"for maintenance\"}}"));
-            var outcome = run(Exit.ZENDESK);
-            assertEquals("127.0.0.1: answers 503 Down: for maintenance (tried 5 times)\n", outcome.err());
-            assertTrue(history().at(NOW).isEmpty());
-            assertEquals(6, desk.requests(), desk.asked.toString());
-            assertTrue(time.waits.stream().mapToLong(Long::longValue).sum() < 20_000, time.waits.toString());
-        }
-
-        @Test
-        void does_not_wait_for_an_hour_because_it_is_told_to() throws IOException {
-            known(240, 10);
-            desk.trouble = always("count", answer(429, "", "Retry-After", "3600"));
-            run(Exit.ZENDESK);
-            assertTrue(time.waits.stream().allMatch(wait -> wait == 0), time.waits.toString());
-        }
-
-        @ParameterizedTest
-        @CsvSource(delimiter = '|', value = {
-                "401 | {\"error\":\"Couldn't authenticate you\"} | 77 | 401 Couldn't authenticate you (check ClientId and ClientSecret)",
-                "403 | {\"error\":{\"title\":\"Forbidden\",\"message\":\"You do not have access to this page.\"}} | 77 | 403 Forbidden: You do not have access to this page. (the client's user must be an admin or an agent with access to all tickets)",
-                "404 | {\"error\":{\"title\":\"No help desk at acme.zendesk.com\",\"message\":\"There is no help desk configured at this address.\"}} | 69 | (check Domain)",
-                "404 | {\"error\":\"RecordNotFound\",\"description\":\"Not found\"} | 69 | 404 RecordNotFound: Not found (check Domain)",
-                "404 | | 69 | 404  (check Domain)",
-                "422 | {\"error\":\"RecordInvalid\",\"description\":\"Record validation errors\",\"details\":{\"base\":[{\"description\":\"Subject: is too long\"}]}} | 69 | 422 RecordInvalid: Record validation errors: Subject: is too long (check Query)",
-                "400 | {\"errors\":[{\"code\":\"BadRequest\",\"title\":\"Invalid\",\"detail\":\"page must be an integer\"}]} | 69 | 400 Invalid: page must be an integer (check Query)",
-                "418 | a teapot | 69 | 418 a teapot",
-        })
-        void says_of_a_refusal_what_to_do(int status, String body, int code, String message) throws IOException {
-            known(240, 10);
-            desk.trouble = always("count", answer(status, body == null ? "" : body));
-            var outcome = run();
-            assertEquals(code, outcome.code());
-            assertEquals(1, outcome.err().lines().count(), outcome.err());
-            assertTrue(outcome.err().contains(message), outcome.err());
-            assertEquals(2, desk.requests());
-        }
-
-        @ParameterizedTest
-        @ValueSource(strings = {"{\"count\":\"12\"}", "{\"count\":12.5}", "{\"count\":-1}", "{\"count\":null}", "{}", "[]",
-                "null", "", "12", "{\"count\":1e400}", "{\"count\":99999999999999999999}", "{\"count\":12}{\"count\":13}",
-                "{\"count\":{\"value\":12,\"refreshed_at\":null}}", "{\"count\":true}", "{\"count\":[12]}", "{\"count\":1"})
-        void never_takes_nonsense_for_a_count(String body) throws IOException {
-            known(240, 10);
-            var before = Fakes.read(folder.resolve("out/history.csv"));
-            desk.trouble = always("count", answer(200, body));
-            var outcome = run(Exit.ZENDESK);
-            assertEquals(1, outcome.err().lines().count(), outcome.err());
-            assertEquals(before, Fakes.read(folder.resolve("out/history.csv")));
-        }
-
-        @Test
-        void says_of_a_web_page_that_no_api_is_there() throws IOException {
-            known(240, 10);
-            desk.trouble = always("count", answer(200, "<!DOCTYPE html><title>Help Center Closed</title>",
-                    "Content-Type", "text/html; charset=utf-8"));
-            assertTrue(run(Exit.ZENDESK).err().contains("answers with a web page, not JSON: no Zendesk API is at this "
-                    + "address, or the account is closed"));
-        }
-
-        @Test
-        void follows_no_redirect() throws IOException {
-            known(240, 10);
-            try (var elsewhere = new RawServer(socket -> { })) {
-                desk.trouble = always("count", answer(301, "", "Location", elsewhere.url() + "/api"));
-                var outcome = run(Exit.ZENDESK);
-                assertTrue(outcome.err().contains("301 redirect to " + elsewhere.url() + "/api (not followed; set Domain to "
-                        + "the account's own subdomain)"), outcome.err());
-                assertEquals(0, elsewhere.connections.get());
-            }
-        }
-
-        @Test
-        void follows_no_next_page_to_another_host_and_mails_what_it_has() throws IOException {
-            desk(hour -> hour.equals(NOW) ? 250 : 10);
-            config("");
-            known(240, 10);
-            try (var elsewhere = new RawServer(socket -> { })) {
-                desk.trouble = first(1, "search.json", answer(200, """
-                        {"count":250,"next_page":"%s/api/v2/search.json?page=2","results":[{"id":1,"result_type":"ticket",
-                        "created_at":"2026-11-24T13:00:00Z","tags":["one"]},{"id":2,"result_type":"user"}]}"""
-                        .formatted(elsewhere.url())));
-                run(Exit.OK);
-                assertEquals(0, elsewhere.connections.get());
-            }
-            assertTrue(mail.received.get(0).text().contains("Ranked from 1 of 250 tickets (acme.zendesk.com: its next page "
-                    + "is at another host, 127.0.0.1: refused, nothing was sent there); 0 carry no tag."),
-                    mail.received.get(0).text());
-        }
-
-        @Test
-        void bounds_an_answer_that_never_comes() throws IOException {
-            known(240, 10);
-            patience = Duration.ofMillis(300);
-            var never = new CountDownLatch(1);
-            desk.trouble = (exchange, path) -> {
-                try {
-                    return never.await(1, TimeUnit.MINUTES);
-                } catch (InterruptedException e) {
-                    return true; // the test is over
-                }
-            };
-            assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
-            never.countDown();
-        }
-
-        @Test
-        void bounds_an_answer_that_drips() throws IOException {
-            patience = Duration.ofMillis(300);
-            try (var dripping = new RawServer(socket -> {
-                socket.getOutputStream().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".getBytes(UTF_8));
-                for (int i = 0; i < 99; i++) {
-                    Thread.sleep(100);
-                    socket.getOutputStream().write(' ');
-                }
-            })) {
-                config("zendesk/BaseUrl = " + dripping.url());
-                assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
-                assertEquals(5, dripping.connections.get());
-            }
-        }
-
-        @Test
-        void says_that_the_connection_was_reset() throws IOException {
-            known(240, 10);
-            try (var resetting = new RawServer(socket -> {
-                socket.getInputStream().read();
-                socket.setSoLinger(true, 0);
-            })) {
-                config("zendesk/BaseUrl = " + resetting.url());
-                var outcome = run(Exit.ZENDESK);
-                assertTrue(outcome.err().startsWith("127.0.0.1: ") && outcome.err().endsWith("(tried 5 times)\n"),
-                        outcome.err());
-            }
-        }
-
-        @Test
-        void says_that_there_is_no_such_host() throws IOException {
-            known(240, 10);
-            config("zendesk/BaseUrl = https://no-such-host.invalid");
-            assertEquals("no-such-host.invalid: no such host (tried 5 times)\n", run(Exit.ZENDESK).err());
-        }
-
-        @ParameterizedTest
-        @ValueSource(strings = {"expired", "other", "untrusted"})
-        void refuses_a_certificate_that_is(String alias) throws IOException {
-            known(240, 10);
-            var server = HttpsServer.create(new java.net.InetSocketAddress("localhost", 0), 0);
-            server.setHttpsConfigurator(new HttpsConfigurator(Certificates.context(alias)));
-            server.createContext("/", exchange -> said.append("reached"));
-            server.start();
-            try {
-                config("zendesk/BaseUrl = https://localhost:" + server.getAddress().getPort());
-                var outcome = run(Exit.ZENDESK);
-                assertTrue(outcome.err().startsWith("localhost: its certificate is refused: "), outcome.err());
-                assertEquals(1, outcome.err().lines().count(), outcome.err());
-                assertFalse(said.toString().contains("reached"));
-            } finally {
-                server.stop(0);
-            }
-        }
-
-        @Test
-        void reads_gzip_and_chunks() throws IOException {
-            known(240, 10);
-            desk.trouble = always("count", (exchange, path) -> {
-                var zipped = new ByteArrayOutputStream();
-                try (var gzip = new GZIPOutputStream(zipped)) {
-                    gzip.write("{\"count\":12}".getBytes(UTF_8));
-                }
-                exchange.getResponseHeaders().set("Content-Encoding", "gzip");
-                exchange.sendResponseHeaders(200, 0); // chunked
-                exchange.getResponseBody().write(zipped.toByteArray());
-                return true;
-            });
-            run(Exit.OK);
-            assertEquals(12, history().at(NOW).orElseThrow());
-        }
-
-        @Test
-        void waits_when_others_have_nearly_used_up_the_limit() throws IOException {
-            known(240, 10);
-            desk.trouble = first(1, "count", answer(200, "{\"count\":10}", "ratelimit-limit", "400", "ratelimit-remaining",
-                    "12", "ratelimit-reset", "33"));
-            run(Exit.OK);
-            assertTrue(time.waits.stream().anyMatch(wait -> wait > 30_000 && wait <= 33_000), time.waits.toString());
-        }
-
-        @Test
-        void keeps_to_its_own_ceiling() throws IOException {
-            desk(hour -> 1000);
-            config("misc/NumHours = 100\nzendesk/RequestsPerMinute = 60");
-            known(50, 1000);
-            run(Exit.OK);
-            double minutes = time.nanos() / 60e9;
-            assertTrue(desk.requests() - 12 <= 60 * minutes, desk.requests() + " requests in " + minutes + " minutes");
-        }
-
-        @Test
-        void signs_in_anew_before_the_token_ends() throws IOException {
-            desk(hour -> 1000);
-            config("misc/NumHours = 4380\nzendesk/RequestsPerMinute = 2");
-            run(Exit.OK); // 45 minutes, where a token lives 30
-            assertEquals(2, desk.asked.stream().filter(asked -> asked.contains("/oauth/tokens")).count());
-        }
-
-        @ParameterizedTest
-        @CsvSource(delimiter = '|', value = {
-                "401 | {\"error\":\"invalid_client\",\"error_description\":\"Client authentication failed\"} | 77 | [zendesk]: 127.0.0.1 answers 401 invalid_client: Client authentication failed (check ClientId, ClientSecret and scope)",
-                "400 | {\"error\":\"invalid_scope\"} | 77 | [zendesk]: 127.0.0.1 answers 400 invalid_scope (check ClientId, ClientSecret and scope)",
-                "200 | {} | 69 | no access_token in its answer",
-                "200 | null | 69 | an empty answer",
-        })
-        void says_why_the_sign_in_failed(int status, String body, int code, String message) {
-            desk.trouble = always("tokens", answer(status, body));
-            var outcome = run();
-            assertEquals(code, outcome.code(), outcome.err());
-            assertTrue(outcome.err().contains(message), outcome.err());
-        }
-
-        /** A server may echo what it was sent; the test's end looks for every secret. */
-        @Test
-        void may_tell_secrets_but_they_go_no_further() throws IOException {
-            known(240, 10);
-            desk.trouble = always("count", answer(403, "{\"error\":\"no access for %s with %s and %s\"}".formatted(Desk.SECRET,
-                    MailServer.PASSWORD.replace("\\", "\\\\"), URLEncoder.encode(MailServer.PASSWORD, UTF_8))));
-            assertTrue(run(Exit.REFUSED, "-v").err().contains("no access for *** with *** and ***"), said.toString());
-        }
-
-        @Test
-        void signs_in_with_an_older_api_token_and_says_when_they_end() throws IOException {
-            config("zendesk/ClientId = -\nzendesk/ClientSecret = -\nzendesk/Credentials = agent@acme.example/token:" + API_KEY);
-            known(240, 10);
-            var basic = "Basic " + Base64.getEncoder().encodeToString(("agent@acme.example/token:" + API_KEY).getBytes(UTF_8));
-            var given = new HashSet<String>();
-            desk.trouble = (exchange, path) -> given.add(exchange.getRequestHeaders().getFirst("Authorization"))
-                    && false || answer(200, "{\"count\":10}").takes(exchange, path);
-            assertEquals("", run(Exit.OK).err());
-            assertEquals(Set.of(basic), given);
-            desk.trouble = always("", answer(401, "{\"error\":\"Couldn't authenticate you\"}"));
-            assertTrue(run(Exit.REFUSED).err().contains("all end on 30 Apr 2027: make an OAuth client"));
-            clock = Instant.parse("2027-01-02T10:00:00Z");
-            assertTrue(run().err().startsWith("[zendesk] Credentials: Zendesk ends API tokens on 30 Apr 2027"));
-        }
-
-        /** A thousand bodies of each kind, cut anywhere, of wrong types, huge or deep: never a trace or a wrong count. */
-        @ParameterizedTest
-        @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
-                "oauth/tokens  | {\"access_token\":\"made-up-token\",\"expires_in\":1800}",
-                "search/count  | {\"count\":10}",
-                "search.json   | {\"count\":40,\"next_page\":null,\"results\":[{\"id\":1,\"created_at\":\"2026-11-24T13:00:00Z\",\"tags\":[\"a\",\"b\"],\"subject\":null,\"requester_id\":5,\"result_type\":\"ticket\"}]}",
-                "search/export | {\"results\":[{\"id\":1,\"created_at\":\"2026-11-24T13:00:00Z\"}],\"links\":{\"next\":null},\"meta\":{\"has_more\":false}}",
-        })
-        void survives_a_thousand_broken_bodies(String path, String good) throws IOException {
-            var chance = new Random(20261124);
-            var account = new Account("acme.zendesk.com", java.net.URI.create(desk.url()),
-                    java.util.Optional.of(new Client("spike", Desk.SECRET)), java.util.Optional.empty(), "", 100_000);
-            var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, patience, env, new StringWriter(),
-                    new StringWriter(), false);
-            var zendesk = new Zendesk(account, world);
-            for (int i = 0; i < 1000; i++) {
-                var broken = answer(200, broken(good, chance));
-                var refused = answer(403, "no more");
-                var met = new AtomicInteger();
-                desk.trouble = (exchange, at) -> at.contains(path) && (met.incrementAndGet() == 1 ? broken : refused)
-                        .takes(exchange, at);
-                try {
-                    switch (path) {
-                        case "oauth/tokens" -> assertEquals(40, new Zendesk(account, world).count(NOW));
-                        case "search/count" -> assertEquals(10, zendesk.count(NOW));
-                        default -> zendesk.tickets(NOW, path.equals("search.json") ? 40 : 1040, new Tally(List.of())::add);
-                    }
-                } catch (Fault expected) {
-                    assertEquals(1, expected.getMessage().lines().count(), expected.getMessage());
-                }
-            }
-        }
-
-        private String broken(String body, Random chance) {
-            int at = chance.nextInt(body.length());
-            return switch (chance.nextInt(6)) {
-                case 0 -> body.substring(0, at);
-                case 1 -> body.substring(0, at) + (char) (58 + chance.nextInt(60)) + body.substring(at).replaceAll("\\d", "x");
-                case 2 -> body.replaceAll(":(\\d+|\"[^\"]*\"|null)", ":{\"x\":[$1]}");
-                case 3 -> body.replaceAll("\\d+", "1e" + (300 + chance.nextInt(900)));
-                case 4 -> "[".repeat(5000) + body;
-                default -> body.replaceAll("\\[|\\{", "[");
-            };
-        }
+    @Test
+    void corrects_an_hour_that_was_counted_too_high() throws IOException {
+      known(240, 10);
+      desk(hour -> hour.equals(NOW.plus(-7)) ? 8 : 10);
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.err().contains("counted again, 8 tickets instead of 10"), outcome.err());
+      assertEquals(8, history().at(NOW.plus(-7)));
+      assertEquals(1, outcome.out().lines().count(), "an hour that shrank is not judged again");
     }
 
-    @Nested
-    class The_tickets_of_a_spike {
-        @Test
-        void make_a_mail_that_is_enough_to_act_on() throws IOException {
-            config("spike/TimeZone = Europe/Berlin\nzendesk/Query = brand:shop");
-            known(240, 10);
-            run(Exit.OK);
-            assertEquals("""
-                    40 tickets were created from Tue 24 Nov 14:00-15:00 Europe/Berlin (Tue 24 Nov 13:00-14:00 UTC).
-
-                    Usual for that hour: 10.0, so this is 300 % more than usual. None of the 10 earlier hours that it is compared with held as many.
-
-                    Most frequent tags (tickets, usual)
-                      checkout_error        20      0.0      NEW
-                      vip                   14      4.0    risen
-                      mobile_app             6      0.0      NEW
-                      billing                5      0.0      NEW
-                      shipping               4      0.0      NEW
-                      feature_request        2      5.0
-                      refund                 2      2.0
-                      login                  1      3.0
-
-                    Ranked from all 40 tickets; 0 carry no tag.
-
-                    Usual: the mean of the same hour in 1 of the last weeks.
-
-                    40 requesters wrote them; the busiest wrote 1 (3 %).
-
-                    The last 24 hours (tickets, # tickets, | usual)
-                      Mon 23 Nov 15:00       10  #######|
-                      Mon 23 Nov 16:00       10  #######|
-                      Mon 23 Nov 17:00       10  #######|
-                      Mon 23 Nov 18:00       10  #######|
-                      Mon 23 Nov 19:00       10  #######|
-                      Mon 23 Nov 20:00       10  #######|
-                      Mon 23 Nov 21:00       10  #######|
-                      Mon 23 Nov 22:00       10  #######|
-                      Mon 23 Nov 23:00       10  #######|
-                      Tue 24 Nov 00:00       10  #######|
-                      Tue 24 Nov 01:00       10  #######|
-                      Tue 24 Nov 02:00       10  #######|
-                      Tue 24 Nov 03:00       10  #######|
-                      Tue 24 Nov 04:00       10  #######|
-                      Tue 24 Nov 05:00       10  #######|
-                      Tue 24 Nov 06:00       10  #######|
-                      Tue 24 Nov 07:00       10  #######|
-                      Tue 24 Nov 08:00       10  #######|
-                      Tue 24 Nov 09:00       10  #######|
-                      Tue 24 Nov 10:00       10  #######|
-                      Tue 24 Nov 11:00       10  #######|
-                      Tue 24 Nov 12:00       10  #######|
-                      Tue 24 Nov 13:00       10  #######|
-                      Tue 24 Nov 14:00       40  #######|######################
-
-                    The first tickets
-                      https://acme.zendesk.com/agent/tickets/4987570000000  Question number 0
-                      https://acme.zendesk.com/agent/tickets/4987570000001  Question number 1
-                      https://acme.zendesk.com/agent/tickets/4987570000002  Question number 2
-                      https://acme.zendesk.com/agent/tickets/4987570000003  Question number 3
-                      https://acme.zendesk.com/agent/tickets/4987570000004  Question number 4
-
-                    Why this mail: the rule "mean" calls more than 16.0 tickets a spike: 60 % over the mean of the same hour of day in 10 samples.
-
-                    All tickets of the hour: https://acme.zendesk.com/agent/search/1?type=ticket&q=created%3E%3D2026-11-24T13%3A00%3A00Z+created%3C2026-11-24T14%3A00%3A00Z+brand%3Ashop
-                    """, mail.received.get(0).text());
-        }
-
-        @ParameterizedTest
-        @CsvSource({"250, search.json", "1000, search.json", "2500, search/export.json"})
-        void are_read_whole(long count, String way) throws IOException {
-            desk(hour -> hour.equals(NOW) ? count : 10);
-            config("");
-            known(240, 10);
-            run(Exit.OK);
-            assertTrue(mail.received.get(0).text().contains("Ranked from all %d tickets; 0 carry no tag.".formatted(count)),
-                    mail.received.get(0).text());
-            assertTrue(mail.received.get(0).text().matches("(?s).*  checkout_error +%d +0.0 +NEW\n.*".formatted(count - 20)),
-                    mail.received.get(0).text());
-            assertTrue(desk.asked.stream().anyMatch(asked -> asked.contains(way)));
-        }
-
-        @Test
-        void count_once_when_a_page_repeats_them() throws IOException {
-            known(240, 10);
-            desk.trouble = first(2, "search.json", (exchange, path) -> {
-                boolean second = exchange.getRequestURI().toString().contains("page=2");
-                return answer(200, "{\"count\":3,\"next_page\":%s,\"results\":[%s]}".formatted(second ? "null" : "\"" + desk.url()
-                        + "/api/v2/search.json?page=2\"", second ? ticket(2, "b") + "," + ticket(3, "b") : ticket(1, "a")
-                        + "," + ticket(2, "b"))).takes(exchange, path);
-            });
-            run(Exit.OK);
-            assertTrue(mail.received.get(0).text().contains("  b        2"), mail.received.get(0).text());
-        }
-
-        @Test
-        void are_not_read_in_circles() throws IOException {
-            known(240, 10);
-            desk.trouble = always("search.json", answer(200, "{\"count\":40,\"next_page\":\"%s/api/v2/search.json?page=2\","
-                    .formatted(desk.url()) + "\"results\":[%s]}".formatted(ticket(1, "a"))));
-            run(Exit.OK);
-            assertTrue(mail.received.get(0).text().contains("Ranked from 1 of 40 tickets (acme.zendesk.com: a next page that was "
-                    + "read already); 0 carry no tag."), mail.received.get(0).text());
-        }
-
-        @Test
-        void are_told_with_the_weekly_rules_own_reason() throws IOException {
-            config("spike/Rule = weekly");
-            known(24 * 7 * 5, 10);
-            run(Exit.OK);
-            assertTrue(mail.received.get(0).text().contains("Why this mail: the rule \"weekly\" calls 21 tickets or more a "
-                    + "spike: 3.0 of the hour's usual deviations (3.5) over its mean of 5 samples; this hour is at 8.7."),
-                    mail.received.get(0).text());
-        }
-
-        private String ticket(int id, String tag) {
-            return "{\"id\":%d,\"created_at\":\"2026-11-24T13:00:0%dZ\",\"result_type\":\"ticket\",\"tags\":[\"%s\"]}"
-                    .formatted(id, id, tag);
-        }
-
-        /** 40 tickets on plan_gold, 12 of them on an outage; a week ago 20 on plan_gold alone. */
-        @Test
-        void show_what_has_risen_where_standing_tags_lead() throws IOException {
-            desk(hour -> hour.equals(NOW) ? 40 : 20);
-            desk.trouble = (exchange, path) -> {
-                boolean now = exchange.getRequestURI().toString().contains("2026-11-24T13");
-                var tickets = IntStream.range(0, now ? 40 : 20).mapToObj(i -> "{\"id\":%d,\"created_at\":\"2026-11-24T13:00:00Z\","
-                        .formatted(i) + "\"requester_id\":%d,\"tags\":[%s]}".formatted(i < 10 ? 1 : i, i > 37 ? "" : now && i < 12
-                        ? "\"plan_gold\",\"Outage & more\"" : "\"plan_gold\"")).collect(Collectors.joining(","));
-                return path.contains("search.json") && answer(200, "{\"count\":40,\"results\":[" + tickets + "]}")
-                        .takes(exchange, path);
-            };
-            config("misc/NumTags = 1");
-            known(240, 20);
-            run(Exit.OK);
-            var text = mail.received.get(0).text();
-            assertTrue(text.contains("""
-                    Most frequent tags (tickets, usual)
-                      plan_gold       38     20.0
-
-                    Risen most (tickets, usual)
-                      Outage & more       12      0.0      NEW
-
-                    Ranked from all 40 tickets; 2 carry no tag.
-
-                    Usual: the mean of the same hour in 1 of the last weeks.
-
-                    31 requesters wrote them; the busiest wrote 10 (25 %).
-                    """), text);
-            assertTrue(mail.received.get(0).part(1).contains("<a href=\"https://acme.zendesk.com/agent/search/1?type=ticket&amp;q="
-                    + "created%3E%3D2026-11-24T13%3A00%3A00Z+created%3C2026-11-24T14%3A00%3A00Z+tags%3A%22Outage+%26+more%22\">"
-                    + "Outage &amp; more</a>"), mail.received.get(0).part(1));
-        }
-
-        @Test
-        void go_out_unranked_rather_than_not_at_all() throws IOException {
-            known(240, 10);
-            desk.trouble = always("search.json", answer(500, ""));
-            assertTrue(run(Exit.OK).out().contains("alert=sent"));
-            assertTrue(mail.received.get(0).text().contains("Ranked from 0 of 40 tickets (127.0.0.1: answers 500 (tried 5 "
-                    + "times)); 0 carry no tag."), mail.received.get(0).text());
-        }
-
-        @Test
-        void are_shown_without_their_usual_when_that_cannot_be_read() throws IOException {
-            known(240, 10);
-            desk.trouble = (exchange, path) -> path.contains("search.json") && exchange.getRequestURI().toString()
-                    .contains("2026-11-17") && answer(500, "").takes(exchange, path);
-            run(Exit.OK);
-            var text = mail.received.get(0).text();
-            assertTrue(text.contains("The usual counts of the tags are not known (127.0.0.1: answers 500"), text);
-            assertTrue(text.contains("Ranked from all 40 tickets"), text);
-        }
-
-        @Test
-        void cannot_put_markup_or_line_breaks_into_the_mail() throws IOException {
-            known(240, 10);
-            desk.trouble = first(1, "search.json", answer(200, """
-                    {"count":1,"results":[{"id":8,"created_at":"2026-11-24T13:00:01Z","result_type":"ticket","subject":"%s",
-                    "tags":[]},{"id":7,"created_at":"2026-11-24T13:00:00Z","result_type":"ticket","subject":
-                    "<script>x</script>\\r\\nBcc: all@example.com \\u202eevil","tags":["<b>&\\"'"]}]}""".formatted("long ".repeat(1000))));
-            run(Exit.OK);
-            var html = mail.received.get(0).part(1);
-            assertTrue(html.contains("&lt;script&gt;x&lt;/script&gt; Bcc: all@example.com  evil"), html);
-            assertTrue(html.contains("&lt;b&gt;&amp;&quot;&#39;"), html);
-            assertFalse(html.contains("<script"), html);
-            assertTrue(mail.received.get(0).text().contains("/8  " + "long ".repeat(20) + "...\n"), mail.received.get(0).text());
-            assertNull(mail.received.get(0).header("Bcc"));
-        }
-
-        @Test
-        void fit_into_64_megabytes_by_the_hundred_thousand() throws IOException, InterruptedException {
-            var hour = Hour.lastFull(Clock.systemUTC());
-            desk(each -> each.compareTo(hour) >= 0 ? 100_000 : 10);
-            config("");
-            var run = Fakes.child(folder, "-Xmx64m");
-            assertTrue(run.waitFor(5, TimeUnit.MINUTES));
-            assertEquals(0, run.exitValue(), Fakes.read(folder.resolve("child")));
-            assertTrue(mail.received.get(0).text().contains("Ranked from all 100000 tickets"), mail.received.get(0).text());
-            assertTrue(mail.received.get(0).text().matches("(?s).*  checkout_error +99980 .*"), mail.received.get(0).text());
-        }
+    @Test
+    void judges_no_hour_that_is_not_over_by_zendesks_clock() throws IOException {
+      var real = Instant.now();
+      var last = Hour.lastFull(real);
+      desk(hour -> hour.isBefore(last.plus(1)) ? 10 : 0);
+      Fakes.known(folder, last.plus(-240), last, 10);
+      clock = real.plus(Duration.ofHours(1)); // ahead
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.out().startsWith("hour=" + last + " count=10 "), outcome.out());
+      assertTrue(outcome.err().startsWith("this machine's clock is ahead of Zendesk's, which says "
+          + real.toString().substring(0, 11)), outcome.err());
+      assertFalse(history().knows(last.plus(1)));
     }
 
-    @Nested
-    class Delivery {
-        @BeforeEach
-        void nothing_to_fill() throws IOException {
-            known(240, 10);
-        }
-
-        @ParameterizedTest
-        @CsvSource(delimiter = '|', value = {
-                "451 | 75 | 451 try again later",
-                "554 | 75 | 554 no spam here",
-        })
-        void waits_in_the_outbox_when_the_server_says_no(int code, int exit, String message) throws IOException {
-            mail.mood = (stage, what) -> {
-                if (stage.equals("data")) {
-                    throw new RejectException(code, message.substring(4));
-                }
-            };
-            var outcome = run();
-            assertEquals(exit, outcome.code());
-            assertTrue(outcome.out().endsWith("alert=queued\n"), outcome.out());
-            assertTrue(outcome.err().contains("[email] localhost:%d: ".formatted(mail.port())), outcome.err());
-            assertTrue(outcome.err().contains(message), outcome.err());
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("outbox"));
-            mail.mood = (stage, what) -> { };
-            later(1);
-            assertTrue(run(Exit.OK).err().contains("2026-11-24T13-spike.eml: waits in the outbox, trying again"));
-            assertEquals(List.of(), files("outbox"));
-            assertEquals("<2026-11-24T13-spike@spike-notifier.acme.zendesk.com>", mail.received.get(0).header("Message-ID"));
-        }
-
-        @Test
-        void waits_when_the_server_drops_the_line_or_is_not_there() throws IOException {
-            mail.mood = (stage, what) -> {
-                throw new DropConnectionException("bye");
-            };
-            run(Exit.TRY_LATER);
-            mail.close();
-            run(Exit.TRY_LATER);
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("outbox"));
-        }
-
-        @Test
-        void waits_when_the_server_says_nothing_or_drips() throws IOException {
-            desk.trouble = (exchange, path) -> path.contains("count") && answer(200, "{\"count\":40}").takes(exchange, path);
-            run(Exit.OK);
-            patience = Duration.ofSeconds(3);
-            var never = new CountDownLatch(1);
-            try (var silent = new RawServer(socket -> never.await(1, TimeUnit.MINUTES));
-                    var dripping = new RawServer(socket -> {
-                        for (int i = 0; i < 300; i++) {
-                            socket.getOutputStream().write('2');
-                            Thread.sleep(200);
-                        }
-                    })) {
-                for (var server : List.of(silent, dripping)) {
-                    later(1);
-                    config("email/Port = " + server.url().replaceAll(".*:", ""));
-                    assertTrue(run(Exit.TRY_LATER).err().contains("[email] localhost:" + server.url().replaceAll(".*:", "")));
-                }
-            }
-            never.countDown();
-            assertEquals(2, files("outbox").size());
-        }
-
-        @Test
-        void never_speaks_in_the_clear() throws IOException {
-            mail.close();
-            mail = new MailServer(null, MailServer.byPassword()); // no STARTTLS
-            config("");
-            var outcome = run(Exit.TRY_LATER);
-            assertTrue(outcome.err().contains("STARTTLS is required but"), outcome.err());
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("outbox"));
-        }
-
-        @Test
-        void speaks_tls_from_the_start_on_a_port_for_that() throws IOException {
-            mail.close();
-            mail = new MailServer(Certificates.context("good"), MailServer.byPassword(), true);
-            config("email/Security = tls");
-            run(Exit.OK);
-            assertEquals(1, mail.received.size());
-            mail.close();
-            mail = new MailServer(Certificates.context("other"), MailServer.byPassword(), true);
-            config("email/Security = tls");
-            later(1);
-            desk.trouble = (exchange, path) -> path.contains("count") && answer(200, "{\"count\":40}").takes(exchange, path);
-            run(Exit.TRY_LATER);
-            assertEquals(0, mail.received.size());
-        }
-
-        @Test
-        void needs_no_sign_in_where_none_is_asked_for() throws IOException {
-            mail.close();
-            mail = new MailServer(null, null);
-            config("email/Security = none\nemail/Password = -");
-            run(Exit.OK);
-            assertEquals(1, mail.received.size());
-        }
-
-        @ParameterizedTest
-        @ValueSource(strings = {"expired", "other", "untrusted"})
-        void refuses_a_mail_servers_certificate_that_is(String alias) throws IOException {
-            mail.close();
-            mail = new MailServer(Certificates.context(alias), MailServer.byPassword());
-            config("");
-            var outcome = run(Exit.TRY_LATER);
-            assertEquals(1, outcome.err().lines().count(), outcome.err());
-            assertEquals(0, mail.received.size());
-        }
-
-        @Test
-        void says_who_was_refused_by_the_mail_server() throws IOException {
-            config("email/Password = wrong-password");
-            var outcome = run(Exit.REFUSED);
-            assertTrue(outcome.err().contains("refuses the sign-in of spikes: "), outcome.err());
-            assertTrue(outcome.err().contains("Gmail wants an app password"), outcome.err());
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("outbox"));
-            assertEquals(40, history().at(NOW).orElseThrow());
-        }
-
-        @Test
-        void reaches_the_others_when_one_recipient_is_refused() throws IOException {
-            config("email/Recipient = gone@acme.example, team@acme.example");
-            mail.mood = (stage, what) -> {
-                if (what.startsWith("gone")) {
-                    throw new RejectException(550, "no such user");
-                }
-            };
-            var outcome = run(Exit.OK);
-            assertTrue(outcome.err().contains("refuses some of them"), outcome.err());
-            assertEquals(List.of("team@acme.example"), mail.received.stream().map(Received::recipient).toList());
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("sent"));
-        }
-
-        @Test
-        void goes_on_with_others_when_all_recipients_of_one_are_refused() throws IOException {
-            mail.mood = (stage, what) -> {
-                if (stage.equals("recipient")) {
-                    throw new RejectException(550, "no such user");
-                }
-            };
-            run(Exit.TRY_LATER);
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("outbox"));
-        }
-
-        @Test
-        void reaches_several_recipients() throws IOException {
-            config("email/Recipient = [\"a@acme.example\", \"b@acme.example\"]");
-            run(Exit.OK);
-            assertEquals(List.of("a@acme.example", "b@acme.example"), mail.received.stream().map(Received::recipient).toList());
-            assertEquals("spikes@acme.example", mail.received.get(0).header("From"));
-            assertEquals("auto-generated", mail.received.get(0).header("Auto-Submitted"));
-            assertEquals("Tue, 24 Nov 2026 14:07:00 +0000", mail.received.get(0).header("Date")
-                    .replace("(UTC)", "").strip());
-        }
-
-        @Test
-        void signs_in_by_oauth_where_passwords_have_ended() throws IOException {
-            mail.close();
-            mail = new MailServer(Certificates.context("good"), MailServer.byToken("token-for-mail"));
-            var form = new ArrayList<String>();
-            desk.trouble = (exchange, path) -> path.equals("/tenant/token") && form.add(new String(
-                    exchange.getRequestBody().readAllBytes(), UTF_8)) && answer(200, "{\"access_token\":\"token-for-mail\","
-                    + "\"expires_in\":3599,\"token_type\":\"Bearer\"}").takes(exchange, path);
-            config("email/TokenUrl = %s/tenant/token\nemail/ClientId = app\nemail/ClientSecret = s&cret\nemail/Scope = https://outlook.example/.default"
-                    .formatted(desk.url()));
-            run(Exit.OK);
-            assertEquals(1, mail.received.size());
-            assertEquals(Set.of("grant_type=client_credentials", "client_id=app", "client_secret=s%26cret",
-                    "scope=https%3A%2F%2Foutlook.example%2F.default"), Set.of(form.get(0).split("&")));
-        }
-
-        @Test
-        void waits_when_the_token_for_mail_cannot_be_had() throws IOException {
-            desk.trouble = always("/tenant/token", answer(503, ""));
-            config("email/TokenUrl = %s/tenant/token\nemail/ClientId = app\nemail/ClientSecret = s&cret".formatted(desk.url()));
-            assertTrue(run(Exit.TRY_LATER).err().contains("2026-11-24T13-spike.eml waits in the outbox"));
-        }
-
-        @Test
-        void is_refused_for_another_account_in_the_same_folder() throws IOException {
-            run(Exit.OK);
-            config("zendesk/Domain = other");
-            assertTrue(run(Exit.CONFIG).err().contains("was sent for another account (expected a folder of its own for each "
-                    + "account's auth.ini)"));
-        }
-
-        @Test
-        void goes_to_the_webhook_too_and_waits_when_that_is_down() throws IOException {
-            var posted = new ArrayList<String>();
-            var up = new AtomicInteger();
-            try (var hook = new Hook(exchange -> {
-                posted.add(new String(exchange.getRequestBody().readAllBytes(), UTF_8));
-                exchange.sendResponseHeaders(up.get() == 0 ? 404 : 200, -1);
-            })) {
-                config("webhook/Url = %s/services/T000/B000/webhook-secret".formatted(hook.url()));
-                var outcome = run(Exit.TRY_LATER);
-                assertFalse(outcome.err().contains("webhook-secret"), outcome.err());
-                assertTrue(outcome.out().contains("alert=sent"), outcome.out());
-                assertEquals(List.of("2026-11-24T13-spike.json"), files("outbox"));
-                up.set(1);
-                later(1);
-                run(Exit.OK);
-                assertTrue(posted.get(1).startsWith("{\"text\":\"Ticket Spike Alert! 40 tickets at Tue 24 Nov 13:00"), posted.get(1));
-                assertEquals(List.of(), files("outbox"));
-            }
-        }
-
-        @Test
-        void is_watched_by_a_ping_after_each_run() throws IOException {
-            var pinged = new ArrayList<String>();
-            try (var hook = new Hook(exchange -> {
-                pinged.add(exchange.getRequestURI().getPath());
-                exchange.sendResponseHeaders(200, -1);
-            })) {
-                config("monitor/PingUrl = %s/ping/uuid".formatted(hook.url()));
-                run(Exit.OK);
-                desk.trouble = always("count", answer(403, ""));
-                run(Exit.REFUSED);
-                assertEquals(List.of("/ping/uuid", "/ping/uuid/fail"), pinged);
-            }
-            desk.trouble = Trouble.NONE;
-            assertTrue(run(Exit.OK).err().contains("[monitor] PingUrl: 127.0.0.1 not reached"));
-        }
-
-        /** A mail may go out just before a crash and again after it: then the Message-ID is the same. */
-        @Test
-        void repeats_a_mail_with_the_same_id_when_it_cannot_know() throws IOException {
-            run(Exit.OK);
-            Files.move(folder.resolve("out/sent/2026-11-24T13-spike.eml"), folder.resolve("out/outbox/2026-11-24T13-spike.eml"));
-            run(Exit.OK);
-            assertEquals(2, mail.received.size());
-            assertEquals(mail.received.get(0).header("Message-ID"), mail.received.get(1).header("Message-ID"));
-        }
-
-        @Test
-        void forgets_the_ledger_after_half_a_year() throws IOException {
-            Files.createDirectories(folder.resolve("out/sent"));
-            for (var name : List.of("2026-05-20T13-spike.eml", "2026-05-30T13-spike.eml", "notes.txt")) {
-                Files.writeString(folder.resolve("out/sent").resolve(name), "");
-            }
-            run(Exit.OK);
-            assertEquals(List.of("2026-05-30T13-spike.eml", "2026-11-24T13-spike.eml", "notes.txt"), files("sent"));
-        }
+    @Test
+    void ends_when_query_changed_and_says_what_to_do() throws IOException {
+      run(Exit.OK);
+      var before = Fakes.read(folder.resolve("out/history.csv"));
+      config("zendesk/Query = tags:vip");
+      var history = folder.resolve("out/history.csv");
+      assertEquals(history + ": was counted at acme.zendesk.com without Query, but auth.ini now "
+          + "counts at acme.zendesk.com with Query tags:vip (set [default] SpikeDB to a new file; "
+          + "or, to keep these counts as they are, delete " + history + ".state)\n",
+          run(Exit.CONFIG).err());
+      assertEquals(before, Fakes.read(history));
+      config("default/SpikeDB = out/vip.csv");
+      run(Exit.OK, "--hour", NOW.plus(-1).name());
+      assertEquals(1, history2("vip.csv").at(NOW.plus(-2)) + 1);
     }
 
-    /** A small web server. */
-    static final class Hook implements AutoCloseable {
-        private final HttpServer server = HttpServer.create(new java.net.InetSocketAddress("127.0.0.1", 0), 0);
+    private Counts history2(String name) {
+      return History.read(folder.resolve("out/" + name));
+    }
 
-        Hook(com.sun.net.httpserver.HttpHandler handler) throws IOException {
-            server.createContext("/", exchange -> {
-                try (exchange) {
-                    handler.handle(exchange);
-                }
-            });
-            server.start();
-        }
+    @Test
+    void has_no_false_alarms_at_a_desk_of_two_weeks() throws IOException {
+      for (var rule : List.of("mean", "weekly")) {
+        desk(hour -> NOW.since(hour) > 14 * 24 ? 0 : 10 + hour.number() % 4);
+        config("misc/NumHours = 4380\nspike/Rule = " + rule
+            + "\ndefault/SpikeDB = out/" + rule + ".csv");
+        assertTrue(run(Exit.OK).out().contains("verdict=calm"), rule);
+      }
+    }
 
-        String url() {
-            return "http://127.0.0.1:" + server.getAddress().getPort();
-        }
-
+    @Test
+    void ends_with_70_and_a_trace_on_any_error() {
+      var out = new java.io.StringWriter();
+      var err = new java.io.StringWriter();
+      var broken = new Ticker() {
         @Override
-        public void close() {
-            server.stop(0);
+        public long nanos() {
+          throw new OutOfMemoryError("made up");
         }
+      };
+      var world = new World(Clock.fixed(clock, ZoneOffset.UTC), broken, timeout, env, out, err,
+          true);
+      assertEquals(70, SpikeNotifier.execute(world, "-c", folder + "/auth.ini"));
+      assertTrue(err.toString().startsWith("java.lang.OutOfMemoryError: made up"));
+    }
+  }
+
+  @Nested
+  class The_first_fill {
+    private long stored() {
+      return history().hours().stream().mapToLong(history()::at).sum();
     }
 
-    @Nested
-    class A_spike_as_a_story {
-        /** 40, 44, 70 and again 10 tickets. */
-        void told(String changes) throws IOException {
-            var counts = Map.of(NOW, 40L, NOW.plus(1), 44L, NOW.plus(2), 70L, NOW.plus(3), 10L);
-            desk(hour -> counts.getOrDefault(hour, 10L));
-            config(changes);
-            known(240, 10);
-            for (int i = 0; i < 4; i++) {
-                run(Exit.OK);
-                run(Exit.OK, "-q"); // twice an hour, and nothing is sent twice
-                later(1);
-            }
-        }
-
-        List<String> subjects() {
-            return mail.received.stream().map(Received::subject).toList();
-        }
-
-        @Test
-        void has_a_mail_an_hour_and_one_when_it_is_over_all_in_one_thread() throws IOException {
-            told("");
-            var subject = "Ticket Spike Alert! 40 tickets at Tue 24 Nov 13:00, 300 % more than usual";
-            assertEquals(List.of(subject, "Re: " + subject, "Re: " + subject, "Re: " + subject), subjects());
-            assertNull(mail.received.get(0).header("In-Reply-To"));
-            mail.received.subList(1, 4).forEach(each -> {
-                assertEquals("<2026-11-24T13-spike@spike-notifier.acme.zendesk.com>", each.header("In-Reply-To"));
-                assertEquals("<2026-11-24T13-spike@spike-notifier.acme.zendesk.com>", each.header("References"));
-            });
-            assertTrue(mail.received.get(2).text().contains("The spike goes on: this is its hour 3, it began at Tue 24 Nov 13:00."));
-            assertTrue(mail.received.get(3).text().startsWith("""
-                    The spike is over: 10 tickets were created from Tue 24 Nov 16:00-17:00 UTC; usual: 10.0.
-
-                    It lasted 3 h from Tue 24 Nov 13:00, with a peak of 70 tickets at Tue 24 Nov 15:00; in all 124 more than usual were created.
-
-                    The last 24 hours"""), mail.received.get(3).text());
-        }
-
-        @ParameterizedTest
-        @CsvSource({
-                "growth, yes, 2026-11-24T13-spike.eml 2026-11-24T15-spike.eml 2026-11-24T16-clear.eml",
-                "first,  yes, 2026-11-24T13-spike.eml 2026-11-24T16-clear.eml",
-                "every,  no,  2026-11-24T13-spike.eml 2026-11-24T14-spike.eml 2026-11-24T15-spike.eml",
-        })
-        void is_told_as_often_as_the_config_says(String repeat, String allClear, String sent) throws IOException {
-            told("spike/Repeat = %s\nspike/AllClear = %s".formatted(repeat, allClear));
-            assertEquals(List.of(sent.split(" ")), files("sent"));
-        }
-
-        @Test
-        void ends_with_no_all_clear_when_nobody_was_told_of_it() throws IOException {
-            config("spike/MinTickets = 1000");
-            known(240, 10);
-            run(Exit.OK);
-            later(1);
-            config("spike/MinTickets = 1");
-            run(Exit.OK);
-            assertEquals(List.of(), files("sent"));
-        }
+    @Test
+    void reads_half_a_year_with_few_requests_in_spite_of_the_limits() throws IOException {
+      desk(hour -> hour.number() % 6 == 0 ? 22 : 23); // 100,000 in all
+      config("misc/NumHours = 4380\nzendesk/RequestsPerMinute = 100");
+      desk.trouble = Trouble.limits(100, 400, time);
+      run(Exit.OK);
+      assertEquals(4381, history().hours().size());
+      assertEquals(100_033, stored());
+      assertTrue(desk.requests() <= 110, "requests: " + desk.requests());
     }
 
-    @Nested
-    class Broken_off {
-        /** The desk ends the program at a request, whichever it is; the next run has to make good. */
-        @Test
-        void anywhere_it_loses_no_alert_and_no_count() throws IOException, InterruptedException {
-            var hour = Hour.lastFull(Clock.systemUTC());
-            ToLongFunction<Hour> count = each -> each.compareTo(hour) >= 0 ? 40 : 5 + Math.floorMod(each.number(), 7);
-            desk(count);
-            config("misc/NumHours = 2000\nspike/Rule = mean\nspike/MinTickets = 30");
-            var chance = new Random(7);
-            for (int i = 0; i < 8; i++) {
-                int end = 1 + chance.nextInt(i < 4 ? 14 : 30);
-                runEndedAt(end, end % 3 == 0);
-                if (Files.exists(folder.resolve("out/history.csv"))) {
-                    var counts = history().counts(); // reads whole, and only true counts
-                    counts.hours().forEach(each -> assertEquals(count.applyAsLong(each), counts.at(each).orElseThrow()));
-                }
-            }
-            desk.trouble = Trouble.NONE;
-            mail.mood = (stage, what) -> { };
-            var last = Fakes.child(folder);
-            assertTrue(last.waitFor(2, TimeUnit.MINUTES));
-            assertEquals(0, last.exitValue(), Fakes.read(folder.resolve("child")));
-            assertTrue(history().counts().hours().size() > 2000);
-            var ids = mail.received.stream().map(each -> each.header("Message-ID")).collect(Collectors.toSet());
-            assertTrue(ids.contains("<%s-spike@spike-notifier.acme.zendesk.com>".formatted(hour.name())), ids.toString());
-            assertTrue(ids.size() <= 2, "one alert an hour, and the hour may have changed meanwhile: " + ids);
-        }
-
-        /** The same at each request of a run that has a spike to tell; an hour later the next run makes good. */
-        @Test
-        void while_it_has_a_spike_to_tell_it_tells_it_an_hour_later() throws IOException, InterruptedException {
-            var hour = Hour.lastFull(Clock.systemUTC());
-            desk(each -> each.compareTo(hour) >= 0 ? 40 : 10);
-            config("");
-            boolean ended = true;
-            int request = 0;
-            for (; ended; request++) {
-                int end = request + 1;
-                Fakes.known(folder, hour.plus(-240), hour, 10);
-                ended = runEndedAt(end, false) >= end;
-                desk.trouble = Trouble.NONE;
-                clock = hour.plus(1).to().plusSeconds(420);
-                run(Exit.OK);
-                var subjects = mail.received.stream().map(each -> each.header("Message-ID")).toList();
-                assertTrue(subjects.contains("<%s-spike@spike-notifier.acme.zendesk.com>".formatted(hour.name())),
-                        "ended at request %d: %s".formatted(end, subjects));
-                assertEquals(40, history().at(hour).orElseThrow());
-                mail.received.clear();
-                Demo.clear(folder.resolve("out"));
-            }
-            assertTrue(request > 6, "requests: " + request);
-        }
-
-        /** Ends a run at its {@code end}-th request, or as soon as it mails; gives how many requests it made. */
-        private int runEndedAt(int end, boolean orAtMail) throws IOException, InterruptedException {
-            var met = new AtomicInteger();
-            var child = new Process[1];
-            var ready = new CountDownLatch(1);
-            desk.trouble = (exchange, path) -> {
-                if (met.incrementAndGet() != end) {
-                    return false;
-                }
-                await(ready);
-                child[0].destroyForcibly();
-                throw new IOException("ended");
-            };
-            mail.mood = !orAtMail ? (stage, what) -> { } : (stage, what) -> {
-                await(ready);
-                child[0].destroyForcibly();
-                throw new DropConnectionException("ended");
-            };
-            child[0] = Fakes.child(folder);
-            ready.countDown();
-            assertTrue(child[0].waitFor(2, TimeUnit.MINUTES));
-            return met.get();
-        }
-
-        private void await(CountDownLatch latch) {
-            try {
-                latch.await();
-            } catch (InterruptedException e) {
-                throw new IllegalStateException(e);
-            }
-        }
-
-        @Test
-        void by_another_run_it_gives_way() throws IOException, InterruptedException {
-            var started = new CountDownLatch(1);
-            var go = new CountDownLatch(1);
-            desk.trouble = (exchange, path) -> {
-                started.countDown();
-                await(go);
-                return false;
-            };
-            var child = Fakes.child(folder);
-            await(started);
-            var outcome = run(Exit.TRY_LATER);
-            assertTrue(outcome.err().endsWith("out/history.csv.lock: another run holds the lock\n"), outcome.err());
-            go.countDown();
-            assertTrue(child.waitFor(2, TimeUnit.MINUTES));
-            assertEquals(0, child.exitValue(), Fakes.read(folder.resolve("child")));
-        }
-
-        @Test
-        void by_a_full_disk_it_keeps_what_was_stored() throws IOException, InterruptedException {
-            var small = Files.createDirectories(folder.resolve("out"));
-            org.junit.jupiter.api.Assumptions.assumeTrue(command("mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs",
-                    small.toString()) == 0, "no small disk can be made here");
-            try {
-                Files.writeString(small.resolve("history.csv"), "date,00\n2026-11-24,7\n");
-                var outcome = run(Exit.HISTORY);
-                assertTrue(outcome.err().contains("cannot be written"), outcome.err());
-                assertEquals(7, history().at(NOW.plus(-13)).orElseThrow());
-                assertTrue(history().at(NOW).isEmpty(), "the mail could not be stored, so the hour is to be judged again");
-            } finally {
-                command("umount", small.toString());
-            }
-        }
-
-        private int command(String... words) throws InterruptedException {
-            try {
-                return new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .start().waitFor();
-            } catch (IOException e) {
-                return 127; // there is no such command
-            }
-        }
-
-        /** What cannot be written is told, nothing that was stored is lost, and the next run makes good. */
-        @ParameterizedTest
-        @ValueSource(strings = {"out", "out/history.csv.part/x", "out/history.csv.lock/x", "out/outbox",
-                "out/outbox/2026-11-24T13-spike.eml.part/x", "out/sent"})
-        void by_something_in_the_way_of_a_write_it_says_so(String place) throws IOException {
-            var inTheWay = folder.resolve(place);
-            Files.createDirectories(inTheWay.getParent());
-            Files.writeString(inTheWay, "");
-            var outcome = run(Exit.HISTORY);
-            assertTrue(outcome.err().lines().reduce("", (before, line) -> line).contains("cannot be written"), outcome.err());
-            Files.delete(inTheWay);
-            if (place.endsWith("/x")) {
-                Files.delete(inTheWay.getParent());
-            }
-            run(Exit.OK);
-            assertEquals(241, history().counts().hours().size());
-            assertEquals(List.of("2026-11-24T13-spike.eml"), files("sent"));
-        }
-
-        @ParameterizedTest
-        @ValueSource(strings = {"outbox", "sent"})
-        void by_a_link_in_its_folder_it_writes_nothing_elsewhere(String name) throws IOException {
-            known(240, 10);
-            var elsewhere = Files.createDirectories(folder.resolve("elsewhere"));
-            Files.createSymbolicLink(folder.resolve("out").resolve(name), elsewhere);
-            run(Exit.HISTORY);
-            try (var files = Files.list(elsewhere)) {
-                assertEquals(0, files.count());
-            }
-        }
-
-        @Test
-        void it_leaves_nothing_that_others_can_read() throws IOException {
-            run(Exit.OK);
-            try (var files = Files.walk(folder.resolve("out"))) {
-                for (var file : files.toList()) {
-                    var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
-                    assertTrue(rights.matches("rw.------") || file.toString().endsWith(".lock"), file + " " + rights);
-                }
-            }
-        }
+    /** A stand-in that allows 10 requests in any 20 seconds, while the own ceiling is 100. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "Retry-After: 3", "Retry-After: 0", "ratelimit-reset: 5"})
+    void is_complete_under_a_sliding_limit(String header) throws IOException {
+      desk(hour -> 23);
+      config("misc/NumHours = 4380\nzendesk/RequestsPerMinute = 100");
+      var headers = header.isEmpty() ? new String[0] : header.split(": ");
+      desk.trouble = Trouble.slidingLimit(10, Duration.ofSeconds(20), time, headers);
+      run(Exit.OK);
+      assertEquals(4381 * 23, stored());
     }
 
-    @Nested
-    class The_config {
-        @Test
-        void has_all_its_mistakes_told_at_once() throws IOException {
-            Files.writeString(folder.resolve("auth.ini"), """
-                    [zendesk]
-                    Domain = https://acme.example.com
-                    ClientId = x
-                    BaseUrl = http://acme.zendesk.com
-                    [email]
-                    Recipient = a@b.c, not an address
-                    Security = none
-                    Port = 99999
-                    [misc]
-                    NumHours = many
-                    SpikeThreshhold = 0.3
-                    [spike]
-                    Rule = median
-                    TimeZone = Mars/Olympus
-                    IgnoredDays = 2026-13-01
-                    """);
-            var file = folder.resolve("auth.ini");
-            assertEquals("""
-                    FILE: [misc] SpikeThreshhold: unknown key, ignored (did you mean [misc] SpikeThreshold?)
-                    FILE: [zendesk] Domain: 'https://acme.example.com' (expected acme or acme.zendesk.com)
-                    FILE: [zendesk] BaseUrl: malformed (expected an https URL, or http to loopback)
-                    FILE: [zendesk] ClientSecret: missing (expected both ClientId and ClientSecret of an OAuth client)
-                    FILE: [email] Sender: missing (expected an address such as a@example.com)
-                    FILE: [email] Recipient: 'a@b.c, not an address' (expected a list of addresses such as a@example.com)
-                    FILE: [email] Security: none to smtp.gmail.com (expected starttls or tls; none is for loopback only)
-                    FILE: [email] Port: '99999' (expected a whole number from 1 to 65535)
-                    FILE: [spike] Rule: 'median' (expected mean or weekly)
-                    FILE: [misc] NumHours: 'many' (expected a whole number from 24 to 100000)
-                    FILE: [spike] IgnoredDays: '2026-13-01' (expected a list of dates such as 2026-12-25)
-                    FILE: [spike] TimeZone: 'Mars/Olympus' (expected a zone such as Europe/Berlin)
-                    """.replace("FILE", file.toString()), run(Exit.CONFIG).err());
-        }
-
-        @ParameterizedTest
-        @CsvSource(delimiter = '|', value = {
-                "zendesk/ClientId = -       | [zendesk] ClientId: missing (expected both ClientId and ClientSecret of an OAuth client)",
-                "email/ClientId = app       | [email] ClientSecret: missing (expected both ClientId and ClientSecret of an OAuth client)",
-                "email/TokenUrl = https://x.example | [email] TokenUrl: incomplete (expected TokenUrl, ClientId and ClientSecret together)",
-                "misc/OmittedTags = [1, {}] | [misc] OmittedTags: '[1, {}]' (expected a list of tags)",
-                "misc/OmittedTags = [null]  | [misc] OmittedTags: '[null]' (expected a list of tags)",
-                "webhook/Url = http://hooks.example/secret | [webhook] Url: malformed (expected an https URL, or http to loopback)",
-                "spike/AllClear = perhaps   | [spike] AllClear: 'perhaps' (expected yes or no)",
-                "misc/SpikeThreshold = NaN  | [misc] SpikeThreshold: 'NaN' (expected a number from 0 to 1000)",
-        })
-        void has_a_line_for_each_mistake(String change, String message) throws IOException {
-            config(change);
-            assertEquals(folder.resolve("auth.ini") + ": " + message + "\n", run(Exit.CONFIG).err());
-        }
-
-        @Test
-        void refuses_credentials_that_are_no_api_token() throws IOException {
-            config("zendesk/ClientId = -\nzendesk/ClientSecret = -\nzendesk/Credentials = agent@acme.example:" + API_KEY);
-            assertEquals(folder.resolve("auth.ini") + ": [zendesk] Credentials: malformed (expected email/token:KEY)\n",
-                    run(Exit.CONFIG).err());
-        }
-
-        @Test
-        void may_be_the_python_scripts_own() throws IOException {
-            Files.writeString(folder.resolve("auth.ini"), """
-                    [default]
-                    SpikeDB = "history.csv"
-
-                    [zendesk]
-                    Credentials = "agent@acme.example/token:%s"
-                    Domain = "acme"
-                    BaseUrl = %s
-
-                    [email]
-                    Sender = "spikes@acme.example"
-                    Password = %s
-                    Recipient = "team@acme.example"
-                    Host = localhost
-                    Port = %d
-                    Username = spikes
-
-                    [mods]
-                    OmittedTags = ["vip",
-                        "checkout_error"]
-                    """.formatted(API_KEY, desk.url(), MailServer.PASSWORD, mail.port()));
-            Files.setPosixFilePermissions(folder.resolve("auth.ini"), PosixFilePermissions.fromString("rw-------"));
-            run(Exit.OK);
-            assertTrue(Files.exists(folder.resolve("history.csv")));
-            assertFalse(mail.received.get(0).text().contains("checkout_error"), mail.received.get(0).text());
-        }
-
-        @Test
-        void may_leave_the_secrets_to_the_environment_or_a_command() throws IOException {
-            config("zendesk/ClientSecret = -\nemail/Password = -\nemail/PasswordCommand = printf '%s\\nmore\\n' \"$(cat secret)\"");
-            Files.writeString(folder.resolve("secret"), MailServer.PASSWORD);
-            env.put("SPIKE_ZENDESK_CLIENTSECRET", Desk.SECRET);
-            run(Exit.OK);
-            assertEquals(1, mail.received.size());
-        }
-
-        @Test
-        void tells_of_a_command_that_fails() throws IOException {
-            config("email/PasswordCommand = exit 3");
-            assertTrue(run(Exit.CONFIG).err().contains("[email] PasswordCommand: failed, exit code 3, no line (expected a "
-                    + "command that prints the secret)"));
-        }
-
-        @Test
-        void does_not_wait_for_an_agent_that_a_command_leaves_behind() throws IOException {
-            config("email/Password = -\nemail/PasswordCommand = sleep 100 & echo $! > agent; cat secret");
-            Files.writeString(folder.resolve("secret"), MailServer.PASSWORD + "\n");
-            run(Exit.OK);
-            assertEquals(1, mail.received.size());
-            assertTrue(process("agent").orElseThrow().destroy(), "the agent was left alone");
-        }
-
-        @Test
-        void ends_a_command_that_hangs() throws IOException {
-            config("email/PasswordCommand = echo $$ > hanging; sleep 100; echo late");
-            patience = Duration.ofSeconds(3);
-            assertTrue(run(Exit.CONFIG).err().contains("[email] PasswordCommand: failed, no whole answer within 1 s"));
-            process("hanging").ifPresent(hanging -> hanging.onExit().orTimeout(1, TimeUnit.MINUTES).join());
-        }
-
-        private Optional<ProcessHandle> process(String pidFile) {
-            return ProcessHandle.of(Long.parseLong(Fakes.read(folder.resolve(pidFile)).strip()));
-        }
-
-        @Test
-        void is_warned_of_when_others_can_read_it() throws IOException {
-            Files.setPosixFilePermissions(folder.resolve("auth.ini"), PosixFilePermissions.fromString("rw-r--r--"));
-            assertTrue(run(Exit.OK).err().contains("holds secrets and others can read it (rw-r--r--): chmod 600 "));
-        }
-
-        @Test
-        void is_asked_for_where_there_is_none() throws IOException {
-            Files.delete(folder.resolve("auth.ini"));
-            assertEquals(folder.resolve("auth.ini") + ": not found (expected a copy of auth.ini.example, or --config FILE)\n",
-                    run(Exit.CONFIG).err());
-        }
-
-        @Test
-        void keeps_a_line_without_sense_to_itself() throws IOException {
-            Files.writeString(folder.resolve("auth.ini"), "[email]\npa\\ss;wo#rd\n");
-            assertEquals(folder.resolve("auth.ini") + ": line 2 is neither [section] nor Key = value\n",
-                    run(Exit.CONFIG).err());
-            Files.writeString(folder.resolve("auth.ini"), "[email]\n" + MailServer.PASSWORD + "\n");
-            assertTrue(run(Exit.CONFIG).err().startsWith(folder.resolve("auth.ini") + ": [email] has a line whose key is no "
-                    + "word, ignored (expected Key = value)\n"));
-        }
+    /** An export that loses its last page must not leave zeros. */
+    @Test
+    void takes_no_hour_for_empty_that_an_export_left_out() throws IOException {
+      desk(hour -> 25);
+      config("misc/NumHours = 4380");
+      desk.trouble = (exchange, path) -> {
+        boolean isLater = path.contains("export")
+            && exchange.getRequestURI().getQuery().contains("page[after]=2000");
+        return isLater && answer(200, "{\"results\":[],\"meta\":{\"has_more\":false},"
+            + "\"links\":{\"next\":null}}").takes(exchange, path);
+      };
+      run(Exit.OK);
+      assertEquals(Set.of(25L),
+          history().hours().stream().map(history()::at).collect(Collectors.toSet()));
+      assertEquals(4381, history().hours().size());
     }
 
-    @Nested
-    class The_doctor {
-        @Test
-        void ticks_all_that_works_and_sends_a_sample() throws IOException {
-            config("zendesk/Query = -tags:spam");
-            var outcome = run(Exit.OK, "doctor", "--send");
-            assertEquals("""
-                    ok    config and its permissions: FOLDER/auth.ini
-                    ok    Zendesk sign-in: 40 tickets in 2026-11-24T13:00Z, OAuth
-                    ok    Query: 1720 of 1720 tickets of the last 7 days; WARNING: it changes nothing (a misspelled word?)
-                    ok    SMTP sign-in: localhost:PORT
-                    ok    history: empty, the first run fills it
-                    ok    lock: free
-                    ok    outbox: 0 waiting
-                    ok    sample alert: sent to team@acme.example
-                    """.replace("FOLDER", folder.toString()).replace("PORT", Integer.toString(mail.port())),
-                    outcome.out().replaceAll("ok    clock.*\n", ""));
-            assertEquals("SAMPLE, no spike: Ticket Spike Alert!", mail.received.get(0).subject());
-        }
-
-        @Test
-        void tells_the_range_of_the_history_and_what_it_lacks() throws IOException {
-            known(100, 10);
-            assertTrue(run(Exit.OK, "doctor").out().contains("ok    history: 2026-11-20T09:00Z to 2026-11-24T12:00Z, 140 hours "
-                    + "unknown of the last 240\n"));
-        }
-
-        @Test
-        void crosses_what_does_not_and_ends_with_the_worst() throws IOException {
-            config("email/Password = wrong-password");
-            desk.trouble = always("count", answer(503, ""));
-            var outcome = run(Exit.REFUSED, "doctor");
-            assertTrue(outcome.out().contains("FAIL  Zendesk sign-in: 127.0.0.1: answers 503 (tried 5 times)"), outcome.out());
-            assertTrue(outcome.out().contains("FAIL  SMTP sign-in: [email] localhost:"), outcome.out());
-            assertTrue(outcome.out().contains("ok    lock: free"), outcome.out());
-        }
-
-        @Test
-        void stops_at_a_config_that_makes_no_sense() throws IOException {
-            config("misc/NumTags = none");
-            assertTrue(run(Exit.CONFIG, "doctor").out().startsWith("FAIL  config and its permissions: "));
-        }
+    @Test
+    void counts_hour_by_hour_where_an_export_is_refused() throws IOException {
+      desk.trouble = always("export", answer(422, "{\"error\":\"invalid\"}"));
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.err().contains("[zendesk] 127.0.0.1 answers 422 invalid (check Query): "
+          + "export failed, other ways are tried"), outcome.err());
+      assertEquals(241, history().hours().size());
+      assertEquals(2440, stored());
     }
+
+    @Test
+    void counts_hour_by_hour_where_that_is_cheaper() throws IOException {
+      desk(hour -> 3000);
+      run(Exit.OK);
+      assertEquals(241, history().hours().size());
+      assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("export")));
+    }
+
+    @Test
+    void asks_for_smaller_pages_when_big_ones_are_too_slow_for_zendesk() throws IOException {
+      desk.trouble = where("page[size]=1000", answer(504, "<html>Gateway Time-out</html>"));
+      run(Exit.OK);
+      assertEquals(2440, stored());
+      assertTrue(desk.asked.stream().anyMatch(asked -> asked.contains("page[size]=100&")));
+    }
+
+    /** One old hour that Zendesk cannot give, in a span or alone. */
+    @Test
+    void leaves_one_hour_unknown_that_zendesk_cannot_give_and_judges_the_last() throws IOException {
+      var bad = NOW.plus(-100);
+      desk.trouble = (exchange, path) -> {
+        var bounds = java.net.URLDecoder.decode(exchange.getRequestURI().toString(), UTF_8);
+        var found = java.util.regex.Pattern.compile("created>=(\\S+) created<(\\S+)")
+            .matcher(bounds);
+        boolean holds = found.find() && !Instant.parse(found.group(1)).isAfter(bad.from())
+            && !Instant.parse(found.group(2).replace("&", "")).isBefore(bad.to());
+        return holds && answer(500, "").takes(exchange, path);
+      };
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.out().contains("verdict=spike alert=sent"), outcome.out());
+      assertTrue(outcome.err().contains(bad + " stays unknown: [zendesk] 127.0.0.1: answers 500 "
+          + "(tried 5 times)"), outcome.err());
+      assertFalse(history().knows(bad));
+      assertEquals(240, history().hours().size());
+    }
+
+    @Test
+    void gives_up_the_past_when_zendesk_gives_none_of_it() throws IOException {
+      var counts = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.contains("search/") && counts.incrementAndGet() > 1
+          && answer(503, "").takes(exchange, path);
+      config("spike/MinSamples = 1");
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.err().contains("Zendesk gives no counts of past hours; the next run goes "
+          + "on"), outcome.err());
+      assertTrue(outcome.out().contains("verdict=learning"), outcome.out());
+      assertTrue(counts.get() < 90, "requests: " + counts);
+    }
+
+    @Test
+    void goes_on_in_the_next_run_after_45_minutes() throws IOException {
+      desk(hour -> 3000);
+      config("misc/NumHours = 4380\nzendesk/RequestsPerMinute = 1");
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.err().contains("reading past hours took 45 minutes; the next run goes on"),
+          outcome.err());
+      int stored = history().hours().size();
+      assertTrue(stored > 30 && stored < 60, "hours: " + stored);
+      later(1);
+      run(Exit.OK);
+      assertTrue(history().hours().size() > stored + 20);
+    }
+
+    @Test
+    void shows_a_bar_with_the_time_left_on_a_terminal_alone() {
+      run(Exit.OK);
+      assertTrue(said.toString().contains("\r[==="), said.toString());
+      said.setLength(0);
+      terminal = false;
+      run(Exit.OK, "--hour", NOW.plus(-1).name());
+      assertFalse(said.toString().contains("\r"));
+    }
+
+    /** In a JVM of its own, whose heap would not hold them. */
+    @Test
+    void fits_into_64_megabytes_by_the_hundred_thousand()
+        throws IOException, InterruptedException {
+      desk(hour -> 100);
+      config("misc/NumHours = 3000");
+      var process = Fakes.child(folder, "-Xmx64m");
+      assertTrue(process.waitFor(3, TimeUnit.MINUTES));
+      assertEquals(0, process.exitValue(), Fakes.read(folder.resolve("child")));
+      assertTrue(stored() >= 300_000);
+    }
+  }
+
+  @Nested
+  class Zendesk_in_trouble {
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "429 | Number of allowed API requests per minute exceeded | Retry-After: 7 | 7000",
+        "429 | {\"error\":\"APIRateLimitExceeded\",\"description\":\"x\"} | Retry-After: 3 | 3000",
+        "429 | slow down | Retry-After: 0 | 1000",
+        "429 | slow down | ratelimit-reset: 24 | 24000",
+        "429 | slow down | Retry-After: Tue, 10 Nov 2099 00:00:00 GMT | -1",
+        "503 | | Retry-After: 5 | 5000",
+        "503 | {\"error\":{\"title\":\"Down\",\"message\":\"maintenance\"}} | | 1000",
+        "500 | <html>Oops</html> | | 1000",
+        "502 | | | 1000", "520 | | | 1000",
+        "408 | | | 1000", "425 | | | 1000", "409 | Conflict | | 1000",
+        "200 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
+        "400 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
+    })
+    void waits_and_asks_again(int status, String body, String header, long wait)
+        throws IOException {
+      known(240, 10);
+      var headers = header == null ? new String[0] : header.split(": ", 2);
+      desk.trouble = first(1, "count", answer(status, body == null ? "" : body, headers));
+      if (wait < 0) { // told to wait for years
+        run(Exit.ZENDESK);
+        return;
+      }
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+      assertTrue(time.waits.stream().anyMatch(each -> each >= wait && each < wait + 600),
+          time.waits.toString());
+    }
+
+    @Test
+    void asks_again_after_an_answer_that_was_cut_off() throws IOException {
+      known(240, 10);
+      desk.trouble = first(4, "count", Trouble.cutOff());
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+    }
+
+    @Test
+    void gives_up_after_five_tries_and_leaves_the_hour_unknown() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(503,
+          "{\"error\":{\"title\":\"Down\",\"message\":\"for maintenance\"}}"));
+      var outcome = run(Exit.ZENDESK);
+      assertEquals("[zendesk] 127.0.0.1: answers 503 Down: for maintenance (tried 5 times); the "
+          + "next run asks again\n", outcome.err());
+      assertFalse(history().knows(NOW));
+      assertEquals(6, desk.requests(), desk.asked.toString());
+      assertTrue(time.waits.stream().mapToLong(Long::longValue).sum() < 20_000);
+    }
+
+    @Test
+    void does_not_wait_for_an_hour_because_it_is_told_to() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(429, "", "Retry-After", "3600"));
+      run(Exit.ZENDESK);
+      assertEquals(List.of(), time.waits);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "401 | {\"error\":\"Couldn't authenticate you\"} | 77 | 401 Couldn't authenticate you "
+            + "(check ClientId and ClientSecret)",
+        "403 | {\"error\":{\"title\":\"Forbidden\",\"message\":\"No access.\"}} | 77 | 403 "
+            + "Forbidden: No access. (the client's user must be an admin or an agent with access "
+            + "to all tickets)",
+        "404 | {\"error\":{\"title\":\"No help desk at acme\",\"message\":\"None.\"}} | 69 | (check "
+            + "Domain)",
+        "404 | | 69 | 404 (check Domain)",
+        "422 | {\"error\":\"RecordInvalid\",\"description\":\"Errors\",\"details\":{\"base\":"
+            + "[{\"description\":\"too long\"}]}} | 69 | 422 RecordInvalid: Errors: too long (check "
+            + "Query)",
+        "400 | {\"errors\":[{\"code\":\"x\",\"title\":\"Invalid\",\"detail\":\"page\"}]} | 69 | "
+            + "400 Invalid: page (check Query)",
+        "418 | a teapot | 69 | 418 a teapot",
+    })
+    void says_of_a_refusal_what_to_do(int status, String body, int code, String message)
+        throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(status, body == null ? "" : body));
+      var outcome = run();
+      assertEquals(code, outcome.code());
+      assertEquals(1, outcome.err().lines().count(), outcome.err());
+      assertTrue(outcome.err().contains(message), outcome.err());
+      assertEquals(2, desk.requests());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"{\"count\":\"12\"}", "{\"count\":12.5}", "{\"count\":-1}",
+        "{\"count\":null}", "{}", "[]", "null", "", "12", "{\"count\":1e400}",
+        "{\"count\":99999999999999999999}", "{\"count\":12}{\"count\":13}",
+        "{\"count\":{\"value\":12,\"refreshed_at\":null}}", "{\"count\":true}", "{\"count\":[12]}",
+        "{\"count\":1", "{\"count\":40,\"error\":{\"title\":\"x\"}}"})
+    void never_takes_nonsense_for_a_count(String body) throws IOException {
+      known(240, 10);
+      var before = Fakes.read(folder.resolve("out/history.csv"));
+      desk.trouble = always("count", answer(200, body));
+      var outcome = run(Exit.ZENDESK);
+      assertEquals(1, outcome.err().lines().count(), outcome.err());
+      assertEquals(before, Fakes.read(folder.resolve("out/history.csv")));
+    }
+
+    @Test
+    void takes_no_error_beside_a_count_for_none() throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "count", answer(200, "{\"count\": 40, \"error\": null}"));
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+    }
+
+    @Test
+    void says_of_a_web_page_that_no_api_is_there() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(200, "<!DOCTYPE html><title>Help Center Closed</title>",
+          "Content-Type", "text/html; charset=utf-8"));
+      assertTrue(run(Exit.ZENDESK).err().contains("answers with a web page, not JSON: no API is at "
+          + "this address, or the account is closed"));
+    }
+
+    @Test
+    void follows_no_redirect_and_names_its_host_alone() throws IOException {
+      known(240, 10);
+      try (var elsewhere = new RawServer(socket -> { })) {
+        desk.trouble = always("count", answer(301, "", "Location", elsewhere.url() + "/secret"));
+        assertEquals("[zendesk] 127.0.0.1 answers 301 redirect to 127.0.0.1 (not followed; set "
+            + "Domain to the account's own subdomain)\n", run(Exit.ZENDESK).err());
+        assertEquals(0, elsewhere.connections.get());
+      }
+    }
+
+    @Test
+    void follows_no_next_page_to_another_host_and_tells_what_it_has() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 250 : 10);
+      known(240, 10);
+      try (var elsewhere = new RawServer(socket -> { })) {
+        desk.trouble = first(1, "search.json", answer(200, """
+            {"count":250,"next_page":"%s/api/v2/search.json?page=2","results":[{"id":1,
+            "result_type":"ticket","created_at":"2026-11-10T13:00:00Z","tags":["one"]},
+            {"id":2,"result_type":"user"}]}""".formatted(elsewhere.url())));
+        run(Exit.OK);
+        assertEquals(0, elsewhere.connections.get());
+      }
+      assertTrue(mail.received.get(0).text().replace('\n', ' ').contains("Ranked from 1 of its "
+          + "tickets ([zendesk] 127.0.0.1: its next page is at another host, 127.0.0.1: refused, "
+          + "nothing was sent there)."), mail.received.get(0).text());
+    }
+
+    /** Each would fill the memory before it ended. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "{\"count\":1,\"results\":[ | {}, ",
+        "{\"count\":1,\"results\":[ | {\"id\":1,\"tags\":[\"a\"]}, ",
+        "{\"count\":1,\"results\":[{\"id\":1,\"tags\":[ | \"a\", ",
+        "{\"count\":1,\"x\":[ | {\"y\":\"z\"}, ",
+        "{\"count\":1,\"error\":[ | {\"y\":\"z\"}, ",
+        "{\"count\":1,\"error\":\" | zzzzzzzzzz",
+        "{\"count\":1,\"x\": | [",
+    })
+    void bounds_an_answer_without_end(String start, String rest)
+        throws IOException, InterruptedException {
+      desk.trouble = first(1, "search", Trouble.endless(start, rest.strip()));
+      config("misc/NumHours = 72");
+      var process = Fakes.child(folder, "-Xmx128m");
+      assertTrue(process.waitFor(4, TimeUnit.MINUTES));
+      assertEquals(0, process.exitValue(), Fakes.read(folder.resolve("child")));
+      assertTrue(history().hours().size() > 70, "the next try was read");
+    }
+
+    @Test
+    void bounds_an_answer_that_never_comes() throws IOException {
+      known(240, 10);
+      timeout = Duration.ofMillis(300);
+      var never = new CountDownLatch(1);
+      desk.trouble = (exchange, path) -> {
+        try {
+          return never.await(1, TimeUnit.MINUTES);
+        } catch (InterruptedException e) {
+          return true; // the test is over
+        }
+      };
+      assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
+      never.countDown();
+    }
+
+    @Test
+    void bounds_an_answer_that_drips() throws IOException {
+      timeout = Duration.ofMillis(300);
+      try (var dripping = new RawServer(socket -> {
+        socket.getOutputStream().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+            .getBytes(UTF_8));
+        for (int i = 0; i < 99; i++) {
+          Thread.sleep(100);
+          socket.getOutputStream().write(' ');
+        }
+      })) {
+        config("zendesk/BaseUrl = " + dripping.url());
+        assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
+        assertEquals(5, dripping.connections.get());
+      }
+    }
+
+    @Test
+    void says_that_there_is_no_such_host() throws IOException {
+      known(240, 10);
+      config("zendesk/BaseUrl = https://no-such-host.invalid");
+      assertEquals("[zendesk] no-such-host.invalid: no such host (tried 5 times); the next run asks "
+          + "again\n", run(Exit.ZENDESK).err());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"expired", "other", "untrusted"})
+    void refuses_a_certificate_that_is(String alias) throws IOException {
+      known(240, 10);
+      var server = HttpsServer.create(new InetSocketAddress("localhost", 0), 0);
+      server.setHttpsConfigurator(new HttpsConfigurator(Certificates.context(alias)));
+      server.createContext("/", exchange -> said.append("reached"));
+      server.start();
+      try {
+        config("zendesk/BaseUrl = https://localhost:" + server.getAddress().getPort());
+        var outcome = run(Exit.ZENDESK);
+        assertTrue(outcome.err().startsWith("[zendesk] localhost: its certificate is refused: "),
+            outcome.err());
+        assertEquals(1, outcome.err().lines().count(), outcome.err());
+        assertFalse(said.toString().contains("reached"));
+      } finally {
+        server.stop(0);
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"gzip", "GZIP", "x-gzip"})
+    void reads_gzip_by_any_name(String coding) throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "count", (exchange, path) -> {
+        var zipped = new ByteArrayOutputStream();
+        try (var gzip = new GZIPOutputStream(zipped)) {
+          gzip.write("{\"count\":12}".getBytes(UTF_8));
+        }
+        exchange.getResponseHeaders().set("Content-Encoding", coding);
+        exchange.sendResponseHeaders(200, 0); // chunked
+        exchange.getResponseBody().write(zipped.toByteArray());
+        return true;
+      });
+      run(Exit.OK);
+      assertEquals(12, history().at(NOW));
+    }
+
+    @Test
+    void waits_when_others_have_nearly_used_up_the_limit() throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "count", answer(200, "{\"count\":10}", "ratelimit-limit", "400",
+          "ratelimit-remaining", "12", "ratelimit-reset", "33"));
+      run(Exit.OK);
+      assertTrue(time.waits.stream().anyMatch(wait -> wait > 30_000 && wait <= 33_000),
+          time.waits.toString());
+    }
+
+    @Test
+    void signs_in_once_more_when_the_token_ends_early() throws IOException {
+      known(240, 10);
+      var counts = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.contains("count") && counts.incrementAndGet() == 2
+          && answer(401, "{\"error\":\"invalid_token\"}").takes(exchange, path);
+      run(Exit.OK);
+      assertEquals(2, desk.asked.stream().filter(asked -> asked.startsWith("POST")).count());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"3599", "\"3599\"", "3599.0", "null", "\"soon\"", "[1,2]"})
+    void takes_any_length_of_a_tokens_life(String life) throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "tokens", answer(200, "{\"token_type\":\"Bearer\","
+          + "\"access_token\":\"made-up-token\",\"expires_in\":" + life + "}"));
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "401 | {\"error\":\"invalid_client\"} | 77 | answers 401 invalid_client (check ClientId, "
+            + "ClientSecret and scope)",
+        "503 | | 69 | answers 503 (tried 5 times)",
+        "200 | {\"token\":\"x\"} | 69 | no access_token in its answer (tried 5 times)",
+    })
+    void says_why_the_sign_in_failed(int status, String body, int code, String message) {
+      desk.trouble = always("tokens", answer(status, body == null ? "" : body));
+      var outcome = run();
+      assertEquals(code, outcome.code(), outcome.err());
+      assertTrue(outcome.err().contains(message), outcome.err());
+    }
+
+    @Test
+    void may_tell_secrets_but_they_go_no_further() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(422, "{\"error\":\"made-up-token and "
+          + Desk.SECRET + "\"}"));
+      assertTrue(run(Exit.ZENDESK).err().contains("422 *** and ***"));
+    }
+
+    @Test
+    void signs_in_with_an_older_api_token_and_says_when_they_end() throws IOException {
+      known(240, 10);
+      config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
+          + "zendesk/Credentials = agent@acme.example/token:" + API_KEY);
+      assertEquals("", run(Exit.OK).err());
+      assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("oauth")));
+    }
+
+    /** Each body with one thing broken at random: never a trace, never a wrong count. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "search/count | {\"count\":40,\"error\":null}",
+        "search.json | {\"count\":1,\"next_page\":null,\"results\":[{\"id\":1,\"tags\":[\"a\"],"
+            + "\"created_at\":\"2026-11-10T13:01:00Z\",\"subject\":\"s\",\"requester_id\":1}]}",
+        "oauth | {\"access_token\":\"made-up-token\",\"expires_in\":1800}",
+    })
+    void survives_hundreds_of_broken_bodies(String path, String good) throws IOException {
+      var chance = new Random(7);
+      for (int i = 0; i < 150; i++) {
+        Fakes.known(folder, NOW.plus(-240), NOW, 10);
+        var body = broken(good, chance);
+        desk.trouble = always(path, answer(200, body));
+        var outcome = run();
+        assertTrue(Set.of(0, 69, 75, 77).contains(outcome.code()), body + "\n" + outcome.err());
+        assertFalse(outcome.err().contains("\tat "), body + "\n" + outcome.err());
+        assertFalse(outcome.err().contains("java."), body + "\n" + outcome.err());
+      }
+    }
+
+    private String broken(String good, Random chance) {
+      int at = chance.nextInt(good.length());
+      return switch (chance.nextInt(4)) {
+        case 0 -> good.substring(0, at);
+        case 1 -> good.substring(0, at) + good.substring(at + 1);
+        case 2 -> good.substring(0, at) + "{[\"0,null".charAt(chance.nextInt(9))
+            + good.substring(at);
+        default -> good.replaceFirst(":(\"[^\"]*\"|\\d+|null)",
+            List.of(":null", ":[]", ":{}", ":\"x\"", ":1.5", ":-1").get(chance.nextInt(6)));
+      };
+    }
+  }
+
+  @Nested
+  class A_proxy_of_the_environment {
+    private Outcome through(Map<String, String> variables, List<String> lines) throws IOException {
+      known(240, 10);
+      try (var proxy = new RawServer(socket -> {
+        var in = new java.io.BufferedReader(
+            new java.io.InputStreamReader(socket.getInputStream(), UTF_8));
+        for (var line = in.readLine(); line != null && !line.isEmpty(); line = in.readLine()) {
+          lines.add(line);
+        }
+        socket.getOutputStream().write("HTTP/1.1 400 x\r\nContent-Length: 0\r\n\r\n"
+            .getBytes(UTF_8));
+      })) {
+        variables.forEach((name, value) ->
+            env.put(name, value.replace("PROXY", "127.0.0.1:" + proxy.port())));
+        return run();
+      }
+    }
+
+    @Test
+    void is_the_way_to_zendesk() throws IOException {
+      var lines = new ArrayList<String>();
+      through(Map.of("http_proxy", "http://me:word%20@PROXY"), lines);
+      assertTrue(lines.get(0).startsWith("POST " + desk.url() + "/oauth/tokens"), lines.toString());
+      assertTrue(lines.stream().anyMatch(line -> line.startsWith("Proxy-Authorization: Basic ")));
+      assertEquals(0, desk.requests());
+    }
+
+    @Test
+    void is_left_aside_where_no_proxy_says_so() throws IOException {
+      var lines = new ArrayList<String>();
+      assertEquals(0, through(Map.of("http_proxy", "PROXY", "no_proxy", "x.example,127.0.0.1"),
+          lines).code());
+      assertEquals(List.of(), lines);
+    }
+
+    @Test
+    void that_makes_no_sense_is_told() throws IOException {
+      env.put("https_proxy", "http://:bad host");
+      assertEquals("https_proxy: malformed (expected http://HOST:PORT)\n", run(Exit.CONFIG).err());
+    }
+  }
+
+  @Nested
+  class The_tickets_of_a_spike {
+    private String told() {
+      return mail.received.get(0).text().replace('\n', ' ');
+    }
+
+    private void page(String... tickets) {
+      desk.trouble = first(1, "search.json", answer(200, "{\"count\":" + tickets.length
+          + ",\"next_page\":null,\"results\":[" + String.join(",", tickets) + "]}"));
+    }
+
+    private String ticket(String id, String created, String more) {
+      return "{\"id\":" + id + ",\"result_type\":\"ticket\",\"created_at\":" + created
+          + ",\"subject\":\"Cannot log in\",\"requester_id\":" + id + more + "}";
+    }
+
+    /** What makes no sense costs itself only: the time, the id, the whole, or the hour is wrong. */
+    @Test
+    void are_ranked_without_those_that_make_no_sense() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 8 : 1);
+      known(240, 1);
+      var good = "\"2026-11-10T13:01:00Z\"";
+      page(ticket("1", good, ",\"tags\":[\"login_error\"]"),
+          ticket("6", good, ",\"tags\":[\"login_error\"]"),
+          ticket("7", good, ",\"tags\":[\"login_error\"]"),
+          ticket("8", good, ",\"tags\":[\"login_error\"]"),
+          ticket("2", "null", ",\"tags\":[\"login_error\"]"),
+          ticket("null", good, ",\"tags\":[\"login_error\"]"), "null", "7",
+          ticket("3", "\"yesterday\"", ""), ticket("4", "\"2026-11-10T14:00:00Z\"", ""),
+          ticket("5", good, ",\"tags\":[\"\",null,3,\"login_error\"]"));
+      run(Exit.OK);
+      assertTrue(told().contains("5 of the 5 that were read carry login_error"), told());
+      assertTrue(told().contains("Ranked from 5 of its tickets (the others made no sense or were "
+          + "not found)."), told());
+      assertFalse(told().contains("java"), told());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"999, search", "1000, search", "1001, export", "2500, export"})
+    void are_read_whole(long count, String way) throws IOException {
+      desk(hour -> hour.equals(NOW) ? count : 10);
+      known(240, 10);
+      run(Exit.OK);
+      assertTrue(told().contains(count - 20 + " of the " + count + " carry checkout_error"),
+          told());
+      assertTrue(desk.asked.stream().anyMatch(asked -> asked.contains(
+          way.equals("search") ? "search.json" : "search/export.json")));
+    }
+
+    /** More than a million in an hour must not keep the notice for long. */
+    @Test
+    void are_read_up_to_fifty_thousand() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 1_200_000 : 10);
+      config("zendesk/RequestsPerMinute = 100");
+      known(240, 10);
+      run(Exit.OK);
+      assertTrue(told().contains("Ranked from 50000 of its tickets (the newest 50000; more are not "
+          + "read)."), told());
+      assertTrue(time.nanos() < TimeUnit.MINUTES.toNanos(1), "waited too long");
+    }
+
+    @Test
+    void count_once_when_a_page_repeats_them() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 3 : 0);
+      known(240, 0);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-239), 1);
+      var one = ticket("1", "\"2026-11-10T13:01:00Z\"", ",\"tags\":[\"a\"]");
+      page(one, one, one);
+      run(Exit.OK);
+      assertTrue(told().contains("Ranked from 1 of its tickets"), told());
+    }
+
+    @Test
+    void are_not_read_in_circles() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 250 : 10);
+      known(240, 10);
+      desk.trouble = (exchange, path) -> path.endsWith("search.json") && answer(200,
+          "{\"count\":250,\"next_page\":\"" + desk.url() + "/api/v2/search.json?page=2\","
+              + "\"results\":[" + ticket("1", "\"2026-11-10T13:01:00Z\"", "") + "]}")
+          .takes(exchange, path);
+      run(Exit.OK);
+      assertTrue(told().contains("a next page that was read already"), told());
+    }
+
+    @Test
+    void go_out_unranked_rather_than_not_at_all() throws IOException {
+      known(240, 10);
+      desk.trouble = always("search.json", answer(503, ""));
+      run(Exit.OK);
+      assertTrue(told().contains("40 tickets at acme"), told());
+      assertTrue(told().contains("Its tickets could not be read: [zendesk] 127.0.0.1: answers 503"),
+          told());
+    }
+
+    @Test
+    void cannot_put_markup_or_line_breaks_into_the_mail() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 3 : 0);
+      known(240, 0);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-239), 1);
+      page("{\"id\":1,\"created_at\":\"2026-11-10T13:01:00Z\",\"subject\":\"<b>a\\r\\nBcc: x@y.z"
+          + "\\u202e\\ud83d\",\"tags\":[\"<script>alert(1)</script>\"]}",
+          ticket("2", "\"2026-11-10T13:02:00Z\"", ",\"tags\":[\"<script>alert(1)</script>\"]"),
+          ticket("3", "\"2026-11-10T13:03:00Z\"", ",\"tags\":[\"<script>alert(1)</script>\"]"));
+      run(Exit.OK);
+      var received = mail.received.get(0);
+      assertFalse(received.part(1).contains("<script>"), received.part(1));
+      assertFalse(received.part(1).contains("<b>"), received.part(1));
+      assertFalse(received.text().contains("\nBcc"), received.text());
+      assertFalse(received.text().contains("\u202e"), received.text());
+      assertFalse(received.text().contains("?\n"), received.text());
+    }
+
+    @Test
+    void fit_into_64_megabytes() throws IOException, InterruptedException {
+      desk(hour -> hour.equals(Hour.lastFull(Instant.now())) ? 200_000 : 10);
+      var last = Hour.lastFull(Instant.now());
+      Fakes.known(folder, last.plus(-240), last, 10);
+      config("email/Security = starttls");
+      var process = Fakes.child(folder, "-Xmx64m");
+      assertTrue(process.waitFor(3, TimeUnit.MINUTES));
+      assertEquals(0, process.exitValue(), Fakes.read(folder.resolve("child")));
+      assertEquals(1, mail.received.size());
+    }
+  }
+
+  @Nested
+  class Broken_off {
+    /** kill -9 at many moments of the first fill: what is stored is true, and the end is whole. */
+    @Test
+    void anywhere_it_loses_no_alert_and_no_count() throws IOException, InterruptedException {
+      var last = Hour.lastFull(Instant.now().truncatedTo(ChronoUnit.SECONDS));
+      desk(hour -> hour.equals(last) ? 40 : 10);
+      config("misc/NumHours = 240");
+      for (int kills = 0; kills < 6; kills++) {
+        var process = Fakes.child(folder);
+        if (!process.waitFor(500 + 250L * kills, TimeUnit.MILLISECONDS)) {
+          process.destroyForcibly().waitFor();
+        }
+        var file = folder.resolve("out/history.csv");
+        if (!Files.exists(file)) continue;
+        for (var hour : history().hours()) {
+          boolean isRight = history().at(hour) == 10 || history().at(hour) == 40;
+          assertTrue(isRight, hour + " " + history().at(hour));
+        }
+      }
+      var process = Fakes.child(folder);
+      assertTrue(process.waitFor(2, TimeUnit.MINUTES));
+      assertEquals(0, process.exitValue(), Fakes.read(folder.resolve("child")));
+      assertTrue(history().hours().size() >= 240);
+      var ids = new HashSet<String>();
+      for (var each : mail.received) ids.add(each.header("Message-ID"));
+      assertTrue(mail.received.size() >= 1 && ids.size() <= 2, "told once an hour");
+    }
+
+    @Test
+    void by_another_run_it_gives_way() throws IOException {
+      var history = folder.resolve("out/history.csv");
+      try (var lock = Lock.take(history)) {
+        assertTrue(lock != null);
+        assertEquals(history + ".lock: another run holds the lock; nothing is lost, the next run "
+            + "goes on\n", run(Exit.TRY_LATER).err());
+      }
+      run(Exit.OK);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "history.csv.part/x | history.csv: cannot be written: a folder is in its place",
+        "history.csv.lock/x | history.csv.lock: cannot be written: Is a directory",
+        "outbox | outbox: cannot be written: a file is in the place of a folder",
+    })
+    void by_something_in_the_way_of_a_write_it_says_so(String place, String message)
+        throws IOException {
+      var inTheWay = folder.resolve("out/" + place);
+      Files.createDirectories(inTheWay.getParent());
+      if (place.equals("outbox")) Files.writeString(inTheWay, "");
+      else Files.createDirectory(inTheWay);
+      var outcome = run(Exit.HISTORY);
+      assertEquals(1, outcome.err().lines().filter(line -> !line.startsWith("filling")).count());
+      assertTrue(outcome.err().contains(": cannot be written: "), outcome.err());
+      assertFalse(outcome.err().contains("Exception"), outcome.err());
+      assertTrue(message.contains(": "), message);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"outbox", "sent", "refused"})
+    void by_a_link_in_its_folder_it_writes_nothing_elsewhere(String name) throws IOException {
+      var elsewhere = Files.createDirectory(folder.resolve("elsewhere"));
+      Files.createDirectories(folder.resolve("out"));
+      Files.createSymbolicLink(folder.resolve("out/" + name), elsewhere);
+      assertEquals(folder.resolve("out/" + name) + ": is a link (expected a folder)\n",
+          run(Exit.HISTORY).err());
+      try (var files = Files.list(elsewhere)) {
+        assertEquals(0, files.count());
+      }
+    }
+
+    @Test
+    void it_leaves_nothing_that_others_can_read() throws IOException {
+      run(Exit.OK);
+      try (var files = Files.walk(folder.resolve("out"))) {
+        for (Path file : files.toList()) {
+          var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+          boolean isLock = file.toString().endsWith(".lock"); // which is empty
+          assertTrue(isLock || rights.endsWith("------"), file + " " + rights);
+        }
+      }
+    }
+  }
 }

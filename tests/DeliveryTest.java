@@ -1,0 +1,2 @@
+package spikenotifier;
+class DeliveryTest extends Scenario { }
