@@ -1717,8 +1717,10 @@ public final class SpikeNotifier implements Callable<Integer> {
       this.mailer = new Mailer(config, world);
       this.webhook = config.webhookUrl == null ? null : new Webhook(config, world);
       for (var folder : List.of(ledger.waiting, ledger.sent, ledger.refused)) {
-        if (!Files.isSymbolicLink(folder)) continue;
-        throw Exit.HISTORY.fault("%s: is a link (expected a folder)", Disk.shown(folder));
+        boolean isLink = Files.isSymbolicLink(folder);
+        if (!isLink && (Files.isDirectory(folder) || !Files.exists(folder))) continue;
+        throw Exit.HISTORY.fault("%s: is a %s (expected a folder)", Disk.shown(folder),
+            isLink ? "link" : "file");
       }
     }
 
@@ -1742,7 +1744,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         if (notice == null) {
           world.warn(Disk.shown(file) + ": is no notice of this edition (look at it, then delete "
               + "it)");
-        } else if (notice.hour().plus(NEWS).isBefore(Hour.of(world.clock.instant()))) {
+        } else if (notice.hour().plus(1 + NEWS).isBefore(Hour.of(world.clock.instant()))) {
           giveUp(notice);
         } else {
           world.note(file.getFileName() + " waits in the outbox, trying again");
@@ -5591,6 +5593,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     String host = "this machine"; // its name, for mails
     Verbosity verbosity = Verbosity.NORMAL;
     private final Deque<String> lastLines = new ArrayDeque<>(); // of err
+    private boolean barIsOpen;
 
     World(Clock clock, Ticker ticker, Duration timeout, Map<String, String> env, Writer out,
         Writer err, boolean terminal) {
@@ -5672,11 +5675,20 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private synchronized void print(PrintWriter to, String start, String text) {
+      if (barIsOpen) err.println();
+      barIsOpen = false;
       var safe = secrets.blot(text.stripTrailing());
       for (var line : safe.lines().toList()) {
         to.println((start + line).stripTrailing());
         if (to == err) keep(line);
       }
+    }
+
+    /** Draws a line over the one drawn before, until something else is printed. */
+    synchronized void bar(String text) {
+      err.print("\r" + text);
+      err.flush();
+      barIsOpen = true;
     }
 
     private void keep(String line) {
@@ -5799,9 +5811,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         return;
       }
       int full = (int) (part * BAR);
-      world.err.print("\r[" + "=".repeat(full) + " ".repeat(BAR - full) + "] " + text + " ");
-      if (done >= all) world.err.println();
-      world.err.flush();
+      world.bar("[" + "=".repeat(full) + " ".repeat(BAR - full) + "] " + text + " ");
     }
   }
 

@@ -950,7 +950,7 @@ class EdgeTest extends Scenario {
     @CsvSource(delimiter = '|', value = {
         "history.csv.part/x | history.csv: cannot be written: a folder is in its place",
         "history.csv.lock/x | history.csv.lock: cannot be written: Is a directory",
-        "outbox | outbox: cannot be written: a file is in the place of a folder",
+        "outbox | outbox: is a file (expected a folder)",
     })
     void by_something_in_the_way_of_a_write_it_says_so(String place, String message)
         throws IOException {
@@ -959,10 +959,8 @@ class EdgeTest extends Scenario {
       if (place.equals("outbox")) Files.writeString(inTheWay, "");
       else Files.createDirectory(inTheWay);
       var outcome = run(Exit.HISTORY);
-      assertEquals(1, outcome.err().lines().filter(line -> !line.startsWith("filling")).count());
-      assertTrue(outcome.err().contains(": cannot be written: "), outcome.err());
-      assertFalse(outcome.err().contains("Exception"), outcome.err());
-      assertTrue(message.contains(": "), message);
+      var lines = outcome.err().lines().filter(line -> !line.startsWith("filling")).toList();
+      assertEquals(List.of(folder.resolve("out") + "/" + message), lines);
     }
 
     @ParameterizedTest
