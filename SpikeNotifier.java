@@ -2617,8 +2617,8 @@ public final class SpikeNotifier implements Callable<Integer> {
       var now = count(calm.count(), "ticket") + " at " + account() + " from " + span(over) + ", "
           + day(over) + "; usual: " + number(calm.usual().mean) + ".";
       var summary = "It began at " + dayAndTime(start) + ". "
-          + (highest < 0 ? "" : "Its peak were " + count(highest, "ticket") + " from "
-              + span(peak) + "; in all " + whole(excess) + " more than usual came.");
+          + (highest < 0 ? "" : "At its peak " + count(highest, "ticket") + " came from "
+              + span(peak) + "; in all " + whole(excess) + " more than usual.");
       var mail = new MailBody();
 
       mail.title(headline);
@@ -2918,8 +2918,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     void table(List<Cell> head, List<List<Cell>> rows) {
       var lines = new ArrayList<String>();
       boolean hasHeads = head.stream().skip(1).anyMatch(cell -> !cell.text.isEmpty());
-      int width = hasHeads ? head.get(0).text.length() - 2 : 0;
-      for (var row : rows) width = Math.max(width, row.get(0).text.length());
+      int width = hasHeads ? columns(head.get(0).text) - 2 : 0;
+      for (var row : rows) width = Math.max(width, columns(row.get(0).text));
       lines.add(textRow(head, width + 2));
       for (var row : rows) lines.add("  " + textRow(row, width));
       text.add(String.join("\n", lines));
@@ -2944,7 +2944,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private static String textRow(List<Cell> cells, int width) {
       var line = new StringBuilder(cells.get(0).text);
-      while (line.length() < width) line.append(' ');
+      line.append(" ".repeat(Math.max(0, width - columns(cells.get(0).text))));
       for (var cell : cells.subList(1, cells.size())) line.append("  ").append(cell.text);
       return line.toString().stripTrailing();
     }
@@ -2955,7 +2955,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       int column = 0;
       for (var word : clean(words).strip().split(" +")) {
         for (var piece : pieces(word)) {
-          if (column > 0 && column + 1 + piece.length() > COLUMNS) {
+          if (column > 0 && column + 1 + columns(piece) > COLUMNS) {
             lines.append('\n');
             column = 0;
           } else if (column > 0) {
@@ -2963,17 +2963,20 @@ public final class SpikeNotifier implements Callable<Integer> {
             column++;
           }
           lines.append(piece);
-          column += piece.length();
+          column += columns(piece);
         }
       }
       return lines.toString();
     }
 
     private static List<String> pieces(String word) {
-      if (word.length() <= COLUMNS || word.startsWith("https://")) return List.of(word);
+      if (columns(word) <= COLUMNS || word.startsWith("https://")) return List.of(word);
       var pieces = new ArrayList<String>();
-      var seen = Pattern.compile("\\X{1,70}").matcher(word);
-      while (seen.find()) pieces.add(seen.group());
+      for (int at = 0; at < word.length(); ) {
+        var piece = start(word.substring(at), COLUMNS);
+        pieces.add(piece);
+        at += piece.length();
+      }
       return pieces;
     }
 
@@ -6036,14 +6039,37 @@ public final class SpikeNotifier implements Callable<Integer> {
     return cut(clean(text).replaceAll("\\s+", " ").strip(), 200);
   }
 
-  /** At most so many characters, an ellipsis for the rest; a character is what a reader sees. */
+  /** At most so many columns, an ellipsis for the rest; what a reader sees as one stays whole. */
   static String cut(String text, int most) {
-    if (text.length() <= most) return text;
-    var seen = Pattern.compile("\\X").matcher(text);
+    return columns(text) <= most ? text : start(text, most - 1) + "\u2026";
+  }
+
+  /** The beginning of a text that takes at most so many columns. */
+  static String start(String text, int most) {
+    var character = Pattern.compile("\\X").matcher(text);
     int end = 0;
-    for (int i = 0; i < most - 1 && seen.find(); i++) end = seen.end();
-    boolean isWhole = !seen.find() || seen.end() == text.length();
-    return isWhole ? text : text.substring(0, end) + "\u2026";
+    int columns = 0;
+    while (character.find()) {
+      columns += columns(character.group());
+      if (columns > most) break;
+      end = character.end();
+    }
+    return text.substring(0, end);
+  }
+
+  /** As terminals and plain mails show it: East Asian characters and emoji take two columns. */
+  static int columns(String text) {
+    int columns = 0;
+    for (int c : text.codePoints().toArray()) {
+      int type = Character.getType(c);
+      boolean isMark = type == Character.NON_SPACING_MARK || type == Character.ENCLOSING_MARK
+          || type == Character.FORMAT;
+      boolean isWide = c >= 0x1100 && c <= 0x115f || c >= 0x2e80 && c <= 0xa4cf
+          || c >= 0xac00 && c <= 0xd7a3 || c >= 0xf900 && c <= 0xfaff
+          || c >= 0xfe30 && c <= 0xfe6f || c >= 0xff00 && c <= 0xff60 || c >= 0x1f300;
+      columns += isMark ? 0 : isWide ? 2 : 1;
+    }
+    return columns;
   }
 
   /** Other people's text: no line break, control or direction mark, no half of a character. */

@@ -575,7 +575,7 @@ class SpikeNotifierTest {
         "date\\t00\\t01\\n2026-11-23\\t12\\t\\n | tabs",
         "sep=;\\ndate;00;01\\n2026-11-23;12;\\n | a line that tells spreadsheets the separator",
         "date,01,00\\n2026-11-23,,12\\n | columns in another order",
-        "\\\"date\\\",\\\"00\\\",\\\"01\\\"\\n\\\"2026-11-23\\\",\\\"12\\\",\\\"\\\"\\n\\n,,\\n | quotes",
+        "\\\"date\\\",\\\"00\\\",01\\n\\\"2026-11-23\\\",\\\"12\\\",\\\"\\\"\\n\\n,,\\n | quotes",
         "date,00,01\\n2026-11-23 00:00:00,12.0,\\n | dates with a time, counts with a point",
         "date,00,01,,,\\n2026-11-23,12,,,,\\n | empty columns at the end",
         "date,00,01,Unnamed: 3\\n2026-11-23,12,,\\n | a nameless column of pandas at the end",
@@ -1020,7 +1020,8 @@ class SpikeNotifierTest {
         "exactly 10 | 10 | exactly 10",
         "exactly 11. | 10 | exactly 1\u2026",
         "ab\ud83d\udd25\ud83d\udd25 | 3 | ab\u2026",
-        "ab\ud83d\udd25\ud83d\udd25 | 4 | ab\ud83d\udd25\ud83d\udd25",
+        "ab\ud83d\udd25\ud83d\udd25 | 5 | ab\ud83d\udd25\u2026",
+        "ab\ud83d\udd25\ud83d\udd25 | 6 | ab\ud83d\udd25\ud83d\udd25",
         "e\u0301e\u0301e\u0301 | 2 | e\u0301\u2026",
     })
     void are_cut_at_whole_characters(String text, int most, String cut) {
