@@ -2025,11 +2025,16 @@ public final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
+    /** A connection that breaks during the sign-in comes as a refusal too, but without a reply. */
     private Fault signInFault(AuthenticationFailedException e) {
-      var words = world.foreign(Objects.requireNonNullElse(e.getMessage(), "no reason given"));
-      boolean isLater = words.matches("4\\d\\d.*");
-      if (isLater) {
-        return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: %s", server(), words);
+      var words = world.foreign(Objects.requireNonNullElse(e.getMessage(), ""));
+      if (words.startsWith("No authentication mechanisms")) {
+        return Exit.REFUSED.fault(e, "[email] %s offers no sign-in that is known here (expected "
+            + "LOGIN, PLAIN or DIGEST-MD5; XOAUTH2 with TokenUrl)", server());
+      }
+      if (!words.matches("5\\d\\d.*")) {
+        return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: %s", server(),
+            words.matches("4\\d\\d.*") ? words : "the connection broke");
       }
       return Exit.REFUSED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and "
           + "Password; Gmail wants an app password, Microsoft 365 TokenUrl and its client)",
@@ -2083,7 +2088,6 @@ public final class SpikeNotifier implements Callable<Integer> {
       var settings = new Properties();
       settings.put("mail.smtp.connectiontimeout", "30000");
       settings.put("mail.smtp.timeout", String.valueOf(ANSWER_TO_DATA.toMillis()));
-      settings.put("mail.smtp.writetimeout", "60000");
       settings.put("mail.smtp.starttls.enable", String.valueOf(starttls));
       settings.put("mail.smtp.starttls.required", String.valueOf(starttls));
       settings.put("mail.smtp.ssl.checkserveridentity", "true");
@@ -2155,6 +2159,7 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** SMTP a reply at a time, so that each receiver's answer is known. */
   static final class SmtpSession extends SMTPTransport {
     private final List<Reply> replies = new ArrayList<>();
+    private boolean isToken;
 
     SmtpSession(Properties settings, boolean tls) {
       super(Session.getInstance(settings), new URLName("smtp", null, -1, null, null, null), "smtp",
@@ -2185,10 +2190,18 @@ public final class SpikeNotifier implements Callable<Integer> {
         boolean isEnded = message[message.length - 1] == '\n';
         if (!isEnded) stream.write("\r\n".getBytes(UTF_8));
       } catch (MessagingException e) {
-        if (replies.size() > before) return replies.get(before); // a no to DATA itself
+        var reply = replies.size() > before ? replies.get(before) : null; // to DATA itself
+        if (reply != null && !reply.isYes()) return reply;
         throw e;
       }
       return say(".");
+    }
+
+    /** Remembers what was said last, for {@link #readServerResponse}. */
+    @Override
+    protected void sendCommand(String command) throws MessagingException {
+      isToken = command.startsWith("AUTH XOAUTH2 ");
+      super.sendCommand(command);
     }
 
     private Reply say(String command) throws MessagingException {
@@ -2200,6 +2213,10 @@ public final class SpikeNotifier implements Callable<Integer> {
     @Override
     protected int readServerResponse() throws MessagingException {
       int code = super.readServerResponse();
+      if (code == 334 && isToken) { // the reason, in JSON; an empty line asks for the refusal
+        sendCommand("");
+        code = super.readServerResponse();
+      }
       var words = oneLine(getLastServerResponse());
       if (code < 200 || code > 599) {
         throw new MessagingException(words.equals("[EOF]") ? "the server closed the connection"

@@ -206,6 +206,45 @@ class DeliveryTest extends Scenario {
     }
 
     @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "EHLO | 250-x:250 AUTH CRAM-MD5 | 77 | offers no sign-in that is known here",
+        "AUTH | CLOSE | 75 | takes no sign-in now: the connection broke",
+        "AUTH | oops | 75 | takes no sign-in now: the connection broke",
+        "AUTH | 534 5.7.9 application password required | 77 | refuses the sign-in of spikes: 534",
+    })
+    void tells_a_refused_sign_in_from_a_broken_one(String command, String reply, int code,
+        String words) throws IOException {
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH PLAIN LOGIN", command,
+          reply.replace(":", "|"))) {
+        config("email/Password = " + MailServer.PASSWORD);
+        var outcome = run();
+        assertEquals(code, outcome.code(), outcome.err());
+        assertTrue(outcome.err().startsWith("[email] localhost:" + smtp.port() + " " + words),
+            outcome.err());
+      }
+    }
+
+    /** Google answers a bad token in two steps. */
+    @Test
+    void hears_the_refusal_of_a_token_to_its_end() throws IOException {
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH XOAUTH2", "AUTH", "334 eyJzdGF0dXMiOiI0MDAifQ==",
+          "", "535 5.7.8 Username and token not accepted")) {
+        config("email/ClientId = x\nemail/ClientSecret = " + Desk.SECRET + "\nemail/TokenUrl = "
+            + desk.url() + "/oauth/tokens");
+        assertTrue(run(Exit.REFUSED).err().startsWith("[email] localhost:" + smtp.port()
+            + " refuses the sign-in of spikes: 535 5.7.8 Username and token not accepted"));
+      }
+    }
+
+    @Test
+    void that_was_not_asked_for_is_not_taken_for_accepted() throws IOException {
+      try (var smtp = smtp("DATA", "250 whatever")) {
+        run(Exit.TRY_LATER);
+        assertEquals(List.of(SPIKE), files("outbox"));
+      }
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"454 4.7.0 Temporary authentication failure", "421 busy"})
     void waits_without_advice_about_passwords_when_the_sign_in_fails_for_now(String reply)
         throws IOException {
@@ -796,7 +835,7 @@ class DeliveryTest extends Scenario {
     @Test
     void warns_of_a_query_that_does_nothing() throws IOException {
       config("zendesk/Query = taggs:vip\ndefault/SpikeDB = out/other.csv");
-      assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: 1710 of 1710 tickets of the "
+      assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: 1720 of 1720 tickets of the "
           + "last 7 days: it changes nothing (a misspelled word?)"));
     }
 

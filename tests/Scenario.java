@@ -133,7 +133,7 @@ abstract class Scenario {
   }
 
   private static String withoutProgress(String err) {
-    return err.replaceAll("(\r\\[[^\r\n]*)+\n?", "");
+    return err.replaceAll("(?:\r\\[[^\r\n]*+)++\n?", "");
   }
 
   /** Runs, and expects that code and no trace. */

@@ -5,6 +5,7 @@
 # its files in a temporary folder. SPIKE_JAR names a fat jar to test; without it one is exported.
 # KEEP=1 leaves the folder for a look.
 set -eu
+umask 022 # Postfix works as other users
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -15,13 +16,14 @@ desk=''
 work=''
 desk_pid=''
 finished='' # whether all tests have been run
+shown=''    # whether the last run's lines have been printed
 
 main() {
     skip_where_something_is_missing
     work=$(mktemp -d)
     trap end EXIT
     trap 'exit 1' INT TERM HUP
-    chmod 755 "$work" # Postfix works as other users
+    chmod 755 "$work"
     mkdir "$work/etc" "$work/data" "$work/mail" "$work/gate" "$work/etc/sasl" "$work/queue"
     jar=${SPIKE_JAR:-}
     [ -n "$jar" ] || jar=$(exported)
@@ -64,8 +66,8 @@ test_greylist() {
 
     run greylist
     check 'greylist: one more run, exit 0' [ "$code" -eq 0 ]
-    check 'greylist: one more run mails nobody' has_mails a 1
-    check 'greylist: one more run mails nobody, nor b' has_mails b 1
+    check 'greylist: one more run does not mail a' has_mails a 1
+    check 'greylist: one more run does not mail b' has_mails b 1
 }
 
 # A wrong password is told at once, and its mail goes out when the password has been mended.
@@ -89,7 +91,7 @@ test_sign_in() {
 # Without the authority of the server's certificate no password leaves, and nothing is lost.
 test_trust() {
     write_ini trust e f right
-    trust='' run trust
+    run_java trust
     check 'unknown authority: exit 75' [ "$code" -eq 75 ]
     check 'unknown authority: a line says certificate' line_names 'certificate' ''
     check 'unknown authority: nothing is delivered' has_mails e 0
@@ -116,7 +118,7 @@ check_mails() {
 
 # ---- checks ----------------------------------------------------------------------------------
 
-# Prints one line, and after a failure what the last run printed.
+# Prints one line, and after the first failure of a run what that run printed.
 check() {
     local title=$1
     shift
@@ -126,7 +128,8 @@ check() {
     else
         failed=$((failed + 1))
         echo "FAILED $title"
-        if [ -e "$work/said" ]; then sed 's/^/         /' "$work/said"; rm "$work/said"; fi
+        [ -n "$shown" ] || sed 's/^/         /' "$work/said"
+        shown=yes
     fi
 }
 
@@ -175,8 +178,8 @@ same_id() {
 
 # Exports the program as one jar, and prints where it is.
 exported() {
-    .jbang/jbangw --quiet export fatjar --force -O "$work/spike.jar" SpikeNotifier.java >&2
-    echo "$work/spike.jar"
+    .jbang/jbangw --quiet export fatjar --force -O "$work/spike.jar" SpikeNotifier.java >&2 &&
+        echo "$work/spike.jar"
 }
 
 # Writes the auth.ini of a test: its folder, two users who are mailed, and which password.
@@ -208,13 +211,19 @@ write_ini() {
     chmod 600 "$work/$1/auth.ini"
 }
 
-# One run of the program in a test's folder; leaves its exit code and what it said.
+# One run of the program in a test's folder, with the authority of the server's certificate.
 run() {
-    local options=()
-    [ -z "${trust-$work/trust.p12}" ] || options=("-Djavax.net.ssl.trustStore=$work/trust.p12"
-        -Djavax.net.ssl.trustStorePassword=changeit)
+    run_java "$1" "-Djavax.net.ssl.trustStore=$work/trust.p12" \
+        -Djavax.net.ssl.trustStorePassword=changeit
+}
+
+# One run with options of Java; leaves its exit code, and in a file what it said.
+run_java() {
+    local folder=$work/$1
+    shift
+    shown=''
     code=0
-    java ${options[@]+"${options[@]}"} -jar "$jar" -c "$work/$1/auth.ini" --hour "$hour" \
+    java "$@" -jar "$jar" -c "$folder/auth.ini" --hour "$hour" \
         > "$work/said" 2>&1 < /dev/null || code=$?
     echo "(exit code $code)" >> "$work/said"
     await queue_is_empty
