@@ -231,7 +231,8 @@ class NoticeTest {
 
           100 people wrote; no one more than once.
 
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).""", head(spike(tickets(100, "checkout_error"), opening(), 70, 80, 100)));
+          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).""",
+          head(spike(tickets(100, "checkout_error"), opening(), 70, 80, 100)));
     }
 
     @Test

@@ -1004,7 +1004,7 @@ class SpikeNotifierTest {
     private Map<String, String> keysOfTheReadme() throws IOException {
       var keys = new TreeMap<String, String>();
       for (var line : Files.readAllLines(source("README.md"))) {
-        var row = Pattern.compile("\\| `\\[(\\w+)] (\\w+)` \\| (.*?) \\|.*").matcher(line);
+        var row = Pattern.compile("\\| `\\[(\\w+)] (\\w+)` \\|(.*?)\\|.*").matcher(line);
         if (!row.matches()) continue;
         keys.put("[" + row.group(1) + "] " + row.group(2), row.group(3).replace("`", "").strip());
       }
