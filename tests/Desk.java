@@ -273,7 +273,8 @@ class Desk implements AutoCloseable {
 
   /** How many tickets of the hour were created before the instant. */
   private long before(Hour hour, Instant time) {
-    long seconds = Math.max(0, Math.min(3600, time.getEpochSecond() - hour.from().getEpochSecond()));
+    long passed = time.getEpochSecond() - hour.from().getEpochSecond();
+    long seconds = Math.max(0, Math.min(3600, passed));
     return (count.applyAsLong(hour) * seconds + 3599) / 3600;
   }
 

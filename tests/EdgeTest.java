@@ -84,8 +84,8 @@ class EdgeTest extends Scenario {
     void touches_nothing_in_a_dry_run() throws IOException {
       config("monitor/PingUrl = " + desk.url() + "/ping");
       var outcome = run(Exit.OK, "--dry-run");
-      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! acme, Tue 10 Nov 13:00 UTC: "
-          + "40 tickets instead of 10"), outcome.out());
+      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! acme, Tue 10 Nov 13:00 "
+          + "UTC: 40 tickets instead of 10"), outcome.out());
       assertTrue(outcome.out().endsWith("verdict=spike alert=dry-run\n"), outcome.out());
       assertFalse(Files.exists(folder.resolve("out")));
       assertEquals(0, mail.received.size());
@@ -462,12 +462,12 @@ class EdgeTest extends Scenario {
         "403 | {\"error\":{\"title\":\"Forbidden\",\"message\":\"No access.\"}} | 77 | 403 "
             + "Forbidden: No access. (the client's user must be an admin or an agent with access "
             + "to all tickets)",
-        "404 | {\"error\":{\"title\":\"No help desk at acme\",\"message\":\"None.\"}} | 69 | (check "
-            + "Domain)",
+        "404 | {\"error\":{\"title\":\"No help desk at acme\",\"message\":\"None.\"}} | 69 | "
+            + "(check Domain)",
         "404 | | 69 | 404 (check Domain)",
         "422 | {\"error\":\"RecordInvalid\",\"description\":\"Errors\",\"details\":{\"base\":"
-            + "[{\"description\":\"too long\"}]}} | 69 | 422 RecordInvalid: Errors: too long (check "
-            + "Query)",
+            + "[{\"description\":\"too long\"}]}} | 69 | 422 RecordInvalid: Errors: too long "
+            + "(check Query)",
         "400 | {\"errors\":[{\"code\":\"x\",\"title\":\"Invalid\",\"detail\":\"page\"}]} | 69 | "
             + "400 Invalid: page (check Query)",
         "418 | a teapot | 69 | 418 a teapot",
@@ -601,8 +601,8 @@ class EdgeTest extends Scenario {
     void says_that_there_is_no_such_host() throws IOException {
       known(240, 10);
       config("zendesk/BaseUrl = https://no-such-host.invalid");
-      assertEquals("[zendesk] no-such-host.invalid: no such host (tried 5 times); the next run asks "
-          + "again\n", run(Exit.ZENDESK).err());
+      assertEquals("[zendesk] no-such-host.invalid: no such host (tried 5 times); the next run "
+          + "asks again\n", run(Exit.ZENDESK).err());
     }
 
     @ParameterizedTest

@@ -365,7 +365,8 @@ class NoticeTest {
 
           100 of the 100 carry vip; usual at this hour: 7.
 
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).""", head(spike(tickets, null, 100)));
+          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).""",
+          head(spike(tickets, null, 100)));
     }
 
     @Test
@@ -577,8 +578,8 @@ class NoticeTest {
                 }, {
                   "type" : "TextBlock",
                   "wrap" : true,
-                  "text" : "80 of the 100 carry checkout\u200b_error, which this hour usually has on \
-          none."
+                  "text" : "80 of the 100 carry checkout\u200b_error, which this hour \
+          usually has on none."
                 }, {
                   "type" : "TextBlock",
                   "wrap" : true,
@@ -662,7 +663,8 @@ class NoticeTest {
           UTC; in all 139 more than usual.
           Most of them carried checkout_error.
           https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
-          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"}""", Chat.payload(clear(), Format.SLACK).replace("\\n", "\n"));
+          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"}""",
+          Chat.payload(clear(), Format.SLACK).replace("\\n", "\n"));
     }
   }
 }

@@ -957,7 +957,8 @@ class SpikeNotifierTest {
       var keys = new TreeMap<String, String>();
       var text = sections().get("Config").replaceAll("\\s+", " ");
       var declared = Pattern.compile("final [\\w<>]+ \\w+ = (?:Set\\.copyOf\\( )?(\\w+)\\( ?"
-          + "\"(\\[\\w+] \\w+)\"(?:, (?:\"(\\[\\w+] \\w+)\"|(\"[^\"]*\"|[\\w.()\"]+)))?")
+          + "\"(\\[\\w+] \\w+)\"(?:, (?:\"(\\[\\w+] \\w+)\"|(\"[^\"]*\"|"
+          + "[\\w.]+(?:\\(\"\\w+\"\\))?)))?")
           .matcher(text);
       while (declared.find()) {
         boolean hasDefault = Set.of("file", "text", "wholeText", "whole", "number", "choice",

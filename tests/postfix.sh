@@ -233,13 +233,13 @@ run_java() {
 
 # Compiles the made-up help desk against the jar and starts it.
 start_desk() {
-    javac -d "$work/desk" -cp "$jar" tests/Desk.java tests/PostfixDesk.java
+    javac -d "$work/desk" -cp "$jar" tests/Desk.java tests/Mailbox.java tests/StandIn.java
     mkfifo "$work/desk-in"
-    java -cp "$jar:$work/desk" spikenotifier.PostfixDesk < "$work/desk-in" > "$work/desk-out" &
+    java -cp "$jar:$work/desk" spikenotifier.StandIn < "$work/desk-in" > "$work/desk-out" &
     desk_pid=$!
     exec 3> "$work/desk-in" # the desk works until this is closed
     await [ -s "$work/desk-out" ]
-    read -r hour desk < "$work/desk-out"
+    read -r hour desk _ < "$work/desk-out"
 }
 
 # ---- Postfix ---------------------------------------------------------------------------------

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Follows README.md as a newcomer would: a fresh copy of the files that git knows, an empty HOME, the page's own code
+# blocks. A help desk and a mail server of our own stand in where accounts are needed. Prints a line a check, and at the
+# end "N passed, N failed". KEEP=1 keeps the folder.
+set -u
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+copy="$work/spike-notifier"
+passed=0
+failed=0
+stand=
+
+# Ends the stand-in by closing its standard input, and leaves nothing behind.
+clean_up() {
+    if [ -n "$stand" ]; then
+        exec 9>&-
+        wait "$stand" 2>/dev/null
+    fi
+    if [ -n "${KEEP:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
+}
+trap clean_up EXIT
+
+# check WHAT COMMAND...: runs the command, and prints what it said where it fails.
+check() {
+    local what=$1
+    shift
+    if "$@" > "$work/said" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $what"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $what"
+        sed 's/^/      /' "$work/said" | tail -n 20
+    fi
+}
+
+# block LANGUAGE WORDS: the page's first code block of that language that holds the words, without its indentation.
+block() {
+    awk -v language="$1" -v words="$2" '
+        /^ *```/ && !inside { inside = 1; open = ($0 ~ "```" language "$"); text = ""; next }
+        /^ *```$/ { if (open && index(text, words)) { printf "%s", text; exit } inside = 0; open = 0; next }
+        open { sub(/^  /, $0 ~ /^   ?[^ ]/ ? "" : "  "); text = text $0 "\n" }' README.md
+}
+
+# In the copy, with nothing but PATH, an empty HOME, and a jbang that is the page's own jbangw.
+as_newcomer() {
+    (cd "$copy" && env -i HOME="$work/home" PATH="$work/bin:$PATH" LC_ALL=C.UTF-8 bash -euc "$1")
+}
+
+# The page's block, word for word.
+follow() {
+    local commands
+    commands=$(block sh "$1")
+    [ -n "$commands" ] || { echo "README.md has no such block: $1"; return 1; }
+    as_newcomer "$commands"
+}
+
+mkdir -p "$copy" "$work/home" "$work/bin"
+git ls-files -z | while IFS= read -r -d '' file; do
+    if [ -e "$file" ]; then
+        mkdir -p "$copy/$(dirname "$file")"
+        cp -p "$file" "$copy/$file"
+    fi
+done
+# Without itself on PATH, since jbangw prefers a jbang that it finds there.
+printf '#!/bin/sh\nPATH="${PATH#%s:}" exec "%s/.jbang/jbangw" "$@"\n' "$work/bin" "$copy" > "$work/bin/jbang"
+chmod +x "$work/bin/jbang"
+
+first_command_is_clean() {
+    follow 'tests/Demo.java' > "$work/demo" 2>&1 || { cat "$work/demo"; return 1; }
+    tail -n 1 "$work/demo"
+    tail -n 1 "$work/demo" | grep -q '^Look at alert.html, alert.eml and report.html in out/demo' &&
+        ! grep -q "$(printf '\033')" "$work/demo" && [ -s "$copy/out/demo/alert.html" ]
+}
+check 'the first command: the demo, without escape codes' first_command_is_clean
+check 'the second command names a script that is there' test -f "$copy/$(block sh SpikeNotifierTest | awk '{print $NF}')"
+check 'backtest of the demo, as the page says' \
+    as_newcomer "$(grep -o 'jbang --quiet SpikeNotifier.java backtest -c out/demo/auth.ini' README.md | head -n 1) --per-month 2"
+
+mkfifo "$work/in" "$work/out"
+as_newcomer 'jbang --quiet tests/StandIn.java' < "$work/in" > "$work/out" &
+stand=$!
+exec 9> "$work/in"
+read -r hour desk port < "$work/out"
+
+check 'copying the example' follow 'cp auth.ini.example'
+check 'the copy is its owner'\''s alone' test "$(stat -c %a "$copy/auth.ini")" = 600
+sed -i "s|^#BaseUrl =.*|BaseUrl = $desk|; s|paste-the-secret-here|made-up-secret|; s|^#Host =.*|Host = 127.0.0.1|
+    s|^#Port =.*|Port = $port|; s|^#Security =.*|Security = none|; s|^Password =.*|#Password =|
+    s|^#NumHours =.*|NumHours = 720|" "$copy/auth.ini"
+check 'doctor --send' follow 'doctor --send'
+check 'the first run' follow 'jbang --quiet SpikeNotifier.java
+'
+check 'it told the spike' test -f "$copy/out/sent/$hour.spike.json"
+
+cron_is_silent() {
+    local line
+    line=$(block crontab '7 \* \* \* \*' | sed -n 's/^7 \* \* \* \* //p')
+    [ -n "$line" ] || line=$(block crontab 'jbangw' | sed -n 's/^7 \* \* \* \* //p')
+    line=${line//\/opt\/spike-notifier/$copy}
+    env -i HOME="$work/home" PATH=/usr/bin:/bin LOGNAME=spike sh -c "$line" > "$work/cron" 2>&1 || { cat "$work/cron"; return 1; }
+    cat "$work/cron"
+    [ ! -s "$work/cron" ]
+}
+check 'the crontab line under the environment of cron says nothing' cron_is_silent
+
+umlaut_folder_works_or_says_why() {
+    local folder="$work/Überwachung"
+    mkdir -p "$folder" && cp "$copy/auth.ini" "$folder/"
+    local jar="$copy/spike-notifier.jar"
+    (cd "$folder" && env -i HOME="$work/home" PATH="$PATH" java -jar "$jar" --dry-run) || return 1
+    if env -i HOME="$work/home" PATH="$PATH" java -jar "$jar" --dry-run -c "$folder/auth.ini" 2> "$work/locale"; then return 0; fi
+    cat "$work/locale"
+    grep -q 'LC_ALL=C.UTF-8' "$work/locale"
+}
+check 'the fat jar' follow 'export fatjar'
+check 'the class archive says nothing of its own' follow 'SharedArchiveFile'
+check 'a folder with an umlaut under the locale C' umlaut_folder_works_or_says_why
+
+archive_is_silent_when_stale() {
+    touch "$copy/spike-notifier.jar"
+    as_newcomer "$(block sh SharedArchiveFile | sed -n '$p')" > "$work/stale" 2>&1
+    cat "$work/stale"
+    [ "$(grep -c . "$work/stale")" -eq 3 ]
+}
+check 'a stale class archive is silent' archive_is_silent_when_stale
+
+completes_its_name() {
+    as_newcomer 'source <(jbang --quiet SpikeNotifier.java completion spikes) && complete -p spikes'
+}
+check 'the completion script binds the name' completes_its_name
+
+units_are_valid() {
+    block ini 'spike-notifier.service' | sed "s|/opt/spike-notifier|$copy|g; s|/home/spike|$work/home|; s|^User=.*|User=root|" \
+        > "$work/spike-notifier.service"
+    block ini 'spike-notifier.timer' > "$work/spike-notifier.timer"
+    [ -s "$work/spike-notifier.timer" ] && systemd-analyze verify "$work/spike-notifier.service" "$work/spike-notifier.timer"
+}
+if command -v systemd-analyze > /dev/null; then
+    check 'systemd takes service and timer' units_are_valid
+else
+    echo 'SKIPPED systemd takes service and timer: there is no systemd-analyze'
+fi
+
+for name in $(grep -o 'tests/[A-Za-z]*\.\(sh\|java\)' README.md | sort -u) .docs/mail.png .docs/report.png; do
+    check "the page names $name, which is there" test -f "$copy/$name"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
