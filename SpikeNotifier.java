@@ -2835,7 +2835,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void footer(MailBody mail) {
-      mail.line(NAME + " " + VERSION + " on " + world.host + ", " + config.shown());
+      mail.line(NAME + " " + VERSION + " on " + world.host() + ", " + config.shown());
     }
 
     private boolean isLate(Hour hour) {
@@ -4677,7 +4677,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static Fault notFound(Path file) {
-      if (Disk.isGarbled(Disk.shown(file))) {
+      boolean isGarbled = Disk.shown(file).matches(".*[?\uFFFD].*"); // by Java, in the locale C
+      if (isGarbled && !System.getProperty("sun.jnu.encoding", "").equals("UTF-8")) {
         return Exit.CONFIG.fault("%s: not found in the locale of this run (set LC_ALL=C.UTF-8)",
             Disk.shown(file));
       }
@@ -5610,7 +5611,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     final PrintWriter err; // everything else
     final boolean terminal; // whether a person reads err
     final Secrets secrets = new Secrets();
-    String host = "this machine"; // its name, for mails
+    String host; // this machine's name; null until somebody asks for it
     Verbosity verbosity = Verbosity.NORMAL;
     private final Deque<String> lastLines = new ArrayDeque<>(); // of err
     private boolean barIsOpen;
@@ -5627,19 +5628,20 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     static World real() {
-      var world = new World(Clock.systemUTC(), new Ticker() { }, Duration.ofSeconds(90),
+      return new World(Clock.systemUTC(), new Ticker() { }, Duration.ofSeconds(90),
           System.getenv(), new OutputStreamWriter(System.out, UTF_8),
           new OutputStreamWriter(System.err, UTF_8), isTerminal());
-      world.host = hostName();
-      return world;
     }
 
-    private static String hostName() {
+    /** For mails. Asked for late, since a name service that is down takes its time. */
+    String host() {
+      if (host != null) return host;
       try {
-        return InetAddress.getLocalHost().getHostName();
+        host = InetAddress.getLocalHost().getHostName();
       } catch (UnknownHostException e) { // no name service knows this machine
-        return "localhost";
+        host = "localhost";
       }
+      return host;
     }
 
     /** What mail servers are greeted with: a full name, or an address, which relays take too. */

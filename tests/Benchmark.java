@@ -241,7 +241,6 @@ final class Benchmark {
     var archive = folder.resolve("spike.jsa").toString();
     once(".jbang/jbangw", "--quiet", "export", "fatjar", "--force", "-O", jar,
         "SpikeNotifier.java");
-    once("java", "-XX:ArchiveClassesAtExit=" + archive, "-Xlog:disable", "-jar", jar, "--version");
     var byJbang = new String[] {".jbang/jbangw", "--quiet", "SpikeNotifier.java"};
     var byJar = new String[] {"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar", jar};
     var byArchive = new String[] {"java", "-XX:SharedArchiveFile=" + archive, "-Xlog:disable",
@@ -250,6 +249,8 @@ final class Benchmark {
       clear();
       Fakes.known(folder, now.plus(-HOURS), now, 10);
       config(desk, 1, CEILING);
+      once("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ArchiveClassesAtExit="
+          + archive, "-Xlog:disable", "-jar", jar, "-c", folder.resolve("auth.ini").toString());
       System.out.printf("%nSeconds, the median of 7   %10s %14s%n", "--version", "a calm hour");
       print("jbang, built before", byJbang);
       print("fat jar", byJar);
@@ -294,7 +295,8 @@ final class Benchmark {
         .orElseThrow();
     var data = folder.resolve("jacoco.exec");
     var said = folder.resolve("tests");
-    int code = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+    int code = new ProcessBuilder(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "-javaagent:" + agent + "=includes=spikenotifier.SpikeNotifier*,destfile=" + data,
         "-cp", System.getProperty("java.class.path"), "spikenotifier.SpikeNotifierTest")
         .redirectErrorStream(true)
