@@ -370,7 +370,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void refuseUnlessPast(Hour chosen) {
-      var last = Hour.lastFull(world.clock.instant());
+      var last = lastHour();
       var first = last.plus(-config.numHours);
       if (last.isBefore(chosen)) {
         throw Exit.USAGE.fault("--hour %s: is not over yet (expected %s or earlier)", chosen.name(),
@@ -384,7 +384,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** Counts the hour, or an earlier one when Zendesk's clock says that it is not over. */
     private Hour countLast(Hour chosen) {
-      var last = chosen != null ? chosen : Hour.lastFull(world.clock.instant());
+      var last = chosen != null ? chosen : lastHour();
       long count = zendesk.count(last, last.plus(1));
       var there = zendesk.serverTime();
       if (there != null && there.isBefore(last.to())) {
@@ -408,9 +408,8 @@ public final class SpikeNotifier implements Callable<Integer> {
         Hour.range(first, last).forEach(hours::add);
       }
       for (var hour : history.again()) {
-        boolean isNews = !hour.isBefore(oldest) && hour.isBefore(last);
-        if (isNews) hours.add(hour);
-        else history.wasJudged(hour);
+        if (hour.isBefore(oldest)) history.wasJudged(hour); // no news any more
+        else if (hour.isBefore(last)) hours.add(hour);
       }
       hours.removeIf(hour -> !history.knows(hour));
       hours.add(last);
@@ -424,8 +423,10 @@ public final class SpikeNotifier implements Callable<Integer> {
       var alert = "none";
       SpikeTickets tickets = null;
       if (verdict instanceof Spike spike) {
-        boolean tells = isWorthTelling(spike);
+        boolean isTold = outbox.wasSent(hour, Kind.SPIKE);
+        boolean tells = !isTold && isWorthTelling(spike);
         if (tells || json) tickets = read(spike);
+        if (isTold) alert = "already-sent";
         if (tells) alert = tell(spike, tickets, judge);
       } else if (verdict instanceof Calm calm) {
         alert = tellTheEnd(calm, judge);
@@ -457,13 +458,20 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     /** One notice that it is over; without AllClear it is noted all the same, so that it ends. */
     private String tellTheEnd(Calm calm, Judge judge) {
+      if (outbox.wasSent(calm.hour(), Kind.CLEAR)) return "already-sent";
       var newest = outbox.ledger().newest(calm.hour().plus(-1));
       if (newest == null || newest.topic().kind() != Kind.SPIKE) return "none";
+      boolean isOld = outbox.ledger().newest(lastHour()).hour().isAfter(calm.hour());
+      if (isOld) return "none"; // what was told of later hours has passed this one by
       var opening = outbox.ledger().firstOf(newest);
       var notice = new NoticeWriter(config, judge, world).clear(calm, opening);
       if (config.allClear) return deliver(notice);
       if (!dryRun) outbox.noteUnsent(notice);
       return "none";
+    }
+
+    private Hour lastHour() {
+      return Hour.lastFull(world.clock.instant());
     }
 
     private String deliver(Notice notice) {
@@ -578,6 +586,7 @@ public final class SpikeNotifier implements Callable<Integer> {
   static final class Doctor {
     private static final Duration SKEW = Duration.ofMinutes(2);
     private static final int SAMPLE = 100; // tickets of the made-up spike
+    private static final String WARNING = "WARNING "; // begins what a check has seen and frowns at
 
     private final Path file;
     private final World world;
@@ -624,8 +633,6 @@ public final class SpikeNotifier implements Callable<Integer> {
         return false;
       }
     }
-
-    private static final String WARNING = "WARNING ";
 
     private void say(String how, String what, String seen) {
       if (json) {
@@ -1146,55 +1153,70 @@ public final class SpikeNotifier implements Callable<Integer> {
     private static final int LEVELS = 5; // shades of the heat map
     private static final String PAGE = """
         <!DOCTYPE html>
-        <html lang="en"><head><meta charset="utf-8"><title>%1$s: tickets an hour</title>
+        <html lang="en"><head><meta charset="utf-8"><title>%1$s</title>
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <link rel="icon" href="data:,">
         <style>
         :root{color-scheme:light dark;--ink:#1b1b1b;--paper:#ffffff;--soft:#595959;--line:#c8c8c8;
-        --mark:#b34700;--band:#9ecae1;--b0:#ffffff;--b1:#dbe9f6;--b2:#9fc7e6;--b3:#2f75b5;
-        --b4:#08306b;--f0:#1b1b1b;--f1:#1b1b1b;--f2:#1b1b1b;--f3:#ffffff;--f4:#ffffff}
-        @media(prefers-color-scheme:dark){:root{--ink:#eeeeee;--paper:#161616;--soft:#b0b0b0;
-        --line:#4a4a4a;--mark:#ff9d3c;--band:#2f5475;--b0:#161616;--b1:#16283a;--b2:#1f4468;
-        --b3:#79b4e8;--b4:#cfe6ff;--f0:#eeeeee;--f1:#eeeeee;--f2:#eeeeee;--f3:#101010;--f4:#101010}}
+        --mark:#b34700;--band:#5f9bc9;--b0:#ffffff;--b1:#dbe9f6;--b2:#9fc7e6;--b3:#2f75b5;
+        --b4:#08306b;--f0:#1b1b1b;--f1:#1b1b1b;--f2:#1b1b1b;--f3:#ffffff;--f4:#ffffff;
+        --digits:%2$d}
+        @media screen and (prefers-color-scheme:dark){:root{--ink:#eeeeee;--paper:#161616;
+        --soft:#b0b0b0;--line:#4a4a4a;--mark:#ff9d3c;--band:#4a7ba6;--b0:#161616;--b1:#16283a;
+        --b2:#1f4468;--b3:#79b4e8;--b4:#cfe6ff;--f0:#eeeeee;--f1:#eeeeee;--f2:#eeeeee;
+        --f3:#101010;--f4:#101010}}
         body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
-        margin:0 auto;padding:16px;max-width:1040px}
-        h2{margin:32px 0 4px}p{color:var(--soft);margin:0 0 8px}svg{width:100%%;height:auto}
-        svg text{fill:var(--soft);font-size:10px}
-        table{border-collapse:collapse}caption{text-align:left;color:var(--soft)}
-        .list td,.list th{text-align:right;padding:4px 16px 4px 0;
-        border-bottom:1px solid var(--line)}
-        .list td:first-child,.list th:first-child{text-align:left}
-        .wide{overflow-x:auto}.map{font-size:11px;line-height:18px}
-        .map td{text-align:right;padding:0 3px;min-width:20px;border:1px solid var(--paper)}
-        .map th{font-weight:normal;color:var(--soft);padding:0 3px;white-space:nowrap;
-        text-align:right}
-        .map th[scope=row]{text-align:left}
-        .l0{background:var(--b0);color:var(--f0)}.l1{background:var(--b1);color:var(--f1)}
-        .l2{background:var(--b2);color:var(--f2)}.l3{background:var(--b3);color:var(--f3)}
-        .l4{background:var(--b4);color:var(--f4)}
-        .map td.s{outline:2px solid var(--mark);outline-offset:-2px;font-weight:bold}
-        .map td.s::after{content:"!";}
-        .key span{display:inline-block;padding:0 8px;margin-right:8px}
-        @media print{:root{color-scheme:light}body{max-width:none;padding:0}.wide{overflow:visible}
-        .map{font-size:7px;line-height:11px}.map td{min-width:0;padding:0 1px;
-        print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+        margin:0 auto;padding:16px;max-width:1120px;print-color-adjust:exact;
+        -webkit-print-color-adjust:exact}
+        h1{margin:0 0 8px;line-height:1.25;overflow-wrap:anywhere}h2{margin:32px 0 4px}
+        p{color:var(--soft);margin:0 0 8px;max-width:75ch}
+        .wide{position:relative;overflow:auto;max-height:80vh}#spikes+p+.wide{max-height:50vh}
+        table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums}
+        th{font-weight:normal}
+        td,th{text-align:right;background:var(--paper)}tr>:first-child{text-align:left}
+        thead th{position:sticky;top:0;z-index:1;color:var(--soft)}
+        .list td,.list th{padding:4px 16px 4px 0;border-bottom:1px solid var(--line)}
+        .map{width:100%%;font-size:12px;line-height:20px}
+        .map td,.map th{padding:0 2px;min-width:18px;border:1px solid var(--paper)}
+        .map tr>:first-child{position:sticky;left:0;white-space:nowrap;color:var(--soft)}
+        .map thead>tr>:first-child{z-index:2}
+        .map td.l0,.key .l0{background:var(--b0);color:var(--f0)}
+        .map td.l1,.key .l1{background:var(--b1);color:var(--f1)}
+        .map td.l2,.key .l2{background:var(--b2);color:var(--f2)}
+        .map td.l3,.key .l3{background:var(--b3);color:var(--f3)}
+        .map td.l4,.key .l4{background:var(--b4);color:var(--f4)}
+        .map td.s,.key .s{background:var(--mark);color:var(--paper);font-weight:bold;
+        outline:2px solid var(--ink);outline-offset:-2px}
+        .key span{display:inline-block;padding:0 8px;margin:0 4px 4px 0;font-size:14px;
+        border:1px solid var(--line)}
+        .heard{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%%)}
+        svg{display:block;width:100%%;height:auto}svg text{fill:var(--soft);font-size:10px}
+        @media screen and (min-width:1000px){.map{font-size:13px}svg text{font-size:8.5px}}
+        @media screen and (max-width:600px){.list td,.list th{padding-right:10px}
+        svg text{font-size:19px}svg .odd{display:none}}
+        @media print{@page{margin:12mm}:root{color-scheme:light}body{max-width:none;padding:0}
+        .wide{overflow:visible;max-height:none!important}
+        thead th,.map tr>*{position:static!important}
+        h2,p{break-after:avoid}tr,svg{break-inside:avoid}
+        .map{font-size:min(10px,36px/var(--digits));line-height:1.3}
+        .map td,.map th{min-width:0;padding:0 1px}}
         </style></head><body><main>
         <h1>%1$s</h1>
-        <p>Tickets an hour up to %2$s, on the clock of %3$s. %4$s Made %5$s.</p>
-        <h2>Spikes</h2>
-        %6$s
-        <h2>A usual week</h2>
+        <p>%3$s</p>
+        <h2 id="spikes">Spikes</h2>
+        %4$s
+        <h2 id="week">A usual week</h2>
         <p>The mean of each hour of the week, over the whole history.</p>
-        <div class="wide" role="region" aria-label="A usual week" tabindex="0">%7$s</div>
+        <p class="key">%5$s</p>
+        %6$s
         <h2>The last 14 days</h2>
         <p>Line: tickets. Band: from the usual up to what is a spike. Circles: spikes. The numbers
         stand in the table below.</p>
+        %7$s
+        <h2 id="hours">Every hour</h2>
+        <p>A row a day, the newest first.</p>
+        <p class="key">%5$s <span class="s">spike!</span></p>
         %8$s
-        <h2>Every hour</h2>
-        <p>A row a day, the newest first. A number with a mark ! and a frame is a spike, ? is not
-        known.</p>
-        %9$s
-        <div class="wide" role="region" aria-label="Every hour" tabindex="0">%10$s</div>
         </main></body></html>
         """;
 
@@ -1203,7 +1225,8 @@ public final class SpikeNotifier implements Callable<Integer> {
     private final NavigableMap<Hour, Verdict> verdicts = new TreeMap<>();
     private final Hour first;
     private final Hour last;
-    private final double high; // the count from which cells have the strongest colour
+    private final long highest;
+    private final double high; // but for an outage, which would pale all the rest
 
     static Path write(Config config, Counts counts, Instant now) {
       var report = new Report(config, counts);
@@ -1224,21 +1247,35 @@ public final class SpikeNotifier implements Callable<Integer> {
       first = oldest.isBefore(counts.first()) ? counts.first() : oldest;
       for (var verdict : judge.verdicts(first)) verdicts.put(verdict.hour(), verdict);
       long[] sorted = verdicts.values().stream().mapToLong(Verdict::count).sorted().toArray();
-      high = Math.max(1, sorted[(sorted.length - 1) * 98 / 100]); // an outage pales no rest
+      highest = sorted[sorted.length - 1];
+      high = Math.max(1, sorted[(sorted.length - 1) * 98 / 100]);
     }
 
     private String page(Config config, Instant now) {
-      var account = config.zendeskHost == null ? "Tickets" : config.zendeskHost;
-      var settings = rule.isWeekly()
-          ? "Rule weekly, SpikeThreshold " + rule.threshold + ", Deviations " + rule.deviations
-              + ", MinExtra " + number(rule.minExtra) + "."
-          : "Rule mean, SpikeThreshold " + rule.threshold + ".";
-      return PAGE.formatted(escape(account), localTime(last), escape(rule.zone.getId()), settings,
-          dayAndTime(now), spikes(), week(), lineChart(), legend(), everyHour());
+      var title = "Tickets an hour";
+      if (config.zendeskHost != null) title += " at " + escape(config.zendeskHost);
+      int digits = String.valueOf(highest).length();
+      return PAGE.formatted(title, digits, about(now), spikes(), legend(), week(), lineChart(),
+          everyHour());
+    }
+
+    private String about(Instant now) {
+      var settings = "SpikeThreshold " + rule.threshold;
+      if (rule.isWeekly()) {
+        settings += ", Deviations " + rule.deviations + ", MinExtra " + number(rule.minExtra);
+      }
+      settings += ", MinTickets " + rule.minTickets + ", MinSamples " + rule.minSamples;
+      return "The hours from " + localTime(first) + " to " + localTime(last)
+          + " on the clock of " + escape(rule.zone.getId()) + ", made " + localTime(now)
+          + ". What is a spike: rule " + lower(rule.name.name()) + ", " + settings + ".";
     }
 
     private String localTime(Hour hour) {
-      return at(hour.from(), rule.zone, "EEE d MMM yyyy HH:mm");
+      return localTime(hour.from());
+    }
+
+    private String localTime(Instant time) {
+      return at(time, rule.zone, "EEE d MMM yyyy HH:mm");
     }
 
     /** The episodes, newest first. */
@@ -1248,19 +1285,38 @@ public final class SpikeNotifier implements Callable<Integer> {
       Collections.reverse(episodes);
       var rows = new StringBuilder();
       for (var episode : episodes) {
-        rows.append("<tr><th scope=\"row\">%s</th><td>%d</td><td>%d</td><td>%.0f</td></tr>\n"
-            .formatted(localTime(episode.start()), episode.hours(), episode.peak().count(),
-                episode.excess()));
+        var peak = episode.peak();
+        rows.append("<tr><th scope=\"row\">" + localTime(episode.start()) + "</th>")
+            .append("<td>" + episode.hours() + "</td>")
+            .append("<td>" + peak.count() + "</td>")
+            .append("<td>" + mean(peak.usual().mean()) + "</td>")
+            .append("<td>" + whole(episode.excess()) + "</td></tr>\n");
       }
-      return "<div class=\"wide\" role=\"region\" aria-label=\"Spikes\" tabindex=\"0\">"
-          + "<table class=\"list\"><thead><tr><th scope=\"col\">from</th>"
-          + "<th scope=\"col\">hours</th><th scope=\"col\">peak</th>"
-          + "<th scope=\"col\">more than usual</th></tr></thead><tbody>\n" + rows
+      var heads = new StringBuilder();
+      for (var head : List.of("from", "hours", "peak", "usual", "extra")) {
+        heads.append("<th scope=\"col\">" + head + "</th>");
+      }
+      return "<p>" + count(episodes.size(), "spike") + " in these hours, newest first. Peak: the"
+          + " tickets of its highest hour. Usual: what that hour usually holds. Extra: tickets over"
+          + " the usual, of all its hours.</p>\n"
+          + scrolling("spikes", "list", "<thead><tr>" + heads + "</tr></thead>\n", rows);
+    }
+
+    /** A table named by its heading, in a region of its own that keyboards can scroll as well. */
+    private static String scrolling(String heading, String style, String head,
+        StringBuilder rows) {
+      var named = " aria-labelledby=\"" + heading + "\"";
+      return "<div class=\"wide\" role=\"region\" tabindex=\"0\"" + named + ">"
+          + "<table class=\"" + style + "\"" + named + ">" + head + "<tbody>\n" + rows
           + "</tbody></table></div>";
     }
 
-    private static String hoursOfDay(String corner) {
-      var cells = new StringBuilder("<thead><tr><th scope=\"col\">" + corner + "</th>");
+    private static String mean(double tickets) {
+      return tickets < 10 ? decimal(tickets) : whole(tickets);
+    }
+
+    private static String hoursOfDay() {
+      var cells = new StringBuilder("<thead><tr><th scope=\"col\">day</th>");
       for (int i = 0; i < 24; i++) cells.append("<th scope=\"col\">%02d</th>".formatted(i));
       return cells.append("</tr></thead>\n").toString();
     }
@@ -1275,7 +1331,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         sums[day][local.getHour()] += verdict.count();
         known[day][local.getHour()]++;
       }
-      var rows = new StringBuilder("<table class=\"map\">" + hoursOfDay("day") + "<tbody>");
+      var rows = new StringBuilder();
       for (int day = 0; day < 7; day++) {
         var name = DayOfWeek.of(day + 1).getDisplayName(TextStyle.FULL, Locale.ENGLISH);
         rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
@@ -1285,24 +1341,31 @@ public final class SpikeNotifier implements Callable<Integer> {
             continue;
           }
           double mean = sums[day][i] / known[day][i];
-          rows.append("<td class=\"l%d\">%s</td>".formatted(level(mean), number(mean)));
+          rows.append("<td class=\"l%d\">%s</td>".formatted(level(mean), mean(mean)));
         }
         rows.append("</tr>\n");
       }
-      return rows.append("</tbody></table>").toString();
+      return scrolling("week", "map", hoursOfDay(), rows);
     }
 
     private int level(double count) {
-      return (int) Math.min(LEVELS - 1, Math.floor(count / high * LEVELS));
+      int level = LEVELS - 1;
+      while (count < from(level)) level--;
+      return level;
+    }
+
+    /** The count from which a cell has the colour of the level. */
+    private long from(int level) {
+      return (long) Math.ceil(level * high / LEVELS);
     }
 
     private String legend() {
-      var key = new StringBuilder("<p class=\"key\">Tickets: ");
+      var key = new StringBuilder("Tickets: ");
       for (int i = 0; i < LEVELS; i++) {
-        long from = (long) Math.ceil(i * high / LEVELS);
-        key.append("<span class=\"l%d\">from %d</span>".formatted(i, from));
+        if (level(from(i)) != i) continue; // of few tickets there are fewer shades
+        key.append("<span class=\"l%d\">from %d</span> ".formatted(i, from(i)));
       }
-      return key.append("</p>").toString();
+      return key + "<span>? not known</span>";
     }
 
     /** A row a day; an hour that did not come or came twice at a clock change shows as one cell. */
@@ -1313,76 +1376,133 @@ public final class SpikeNotifier implements Callable<Integer> {
         var day = days.computeIfAbsent(local.toLocalDate(), date -> new String[24]);
         day[local.getHour()] = cell(verdicts.get(hour));
       }
-      var rows = new StringBuilder("<table class=\"map\">" + hoursOfDay("day") + "<tbody>");
+      var rows = new StringBuilder();
       days.forEach((date, cells) -> {
         var name = DateTimeFormatter.ofPattern("EEE d MMM yy", Locale.ENGLISH).format(date);
         rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
         for (var cell : cells) rows.append(cell == null ? "<td></td>" : cell);
         rows.append("</tr>\n");
       });
-      return rows.append("</tbody></table>").toString();
+      return scrolling("hours", "map", hoursOfDay(), rows);
     }
 
     private String cell(Verdict verdict) {
       if (verdict == null) return "<td>?</td>";
-      var spike = verdict instanceof Spike ? " s" : "";
-      return "<td class=\"l%d%s\">%d</td>".formatted(level(verdict.count()), spike,
-          verdict.count());
+      if (verdict instanceof Spike) {
+        return "<td class=\"s\">" + verdict.count() + "!<span class=\"heard\"> spike</span></td>";
+      }
+      return "<td class=\"l%d\">%d</td>".formatted(level(verdict.count()), verdict.count());
     }
 
     private String lineChart() {
       var start = last.plus(-24 * LINE_DAYS + 1);
-      var recent = verdicts.tailMap(start).values();
-      double highest = 1;
-      for (var verdict : recent) {
-        highest = Math.max(highest, Math.max(verdict.count(), bar(verdict)));
-      }
-      var band = new StringBuilder();
-      var line = new StringBuilder();
-      var marks = new StringBuilder();
-      Hour before = null;
-      for (var verdict : recent) {
-        var hour = verdict.hour();
-        double x = 28 + 2.0 * hour.since(start);
-        double y = y(verdict.count(), highest);
-        boolean goesOn = before != null && before.plus(1).equals(hour);
-        line.append("%s%.1f %.1f".formatted(goesOn ? "L" : "M", x, y));
-        if (verdict instanceof Judged judged) {
-          band.append("M%.1f %.1fV%.1f".formatted(x, y(judged.usual().mean(), highest),
-              y(bar(verdict), highest)));
+      return new Chart(start.isBefore(first) ? first : start).svg();
+    }
+
+    /** The recent tickets as a line, in a drawing of {@code WIDTH} by {@code HEIGHT} units. */
+    private final class Chart {
+      private static final double WIDTH = 720;
+      private static final double HEIGHT = 240;
+      private static final double TOP = 10;
+      private static final double BOTTOM = 212;
+
+      private final Hour start;
+      private final Collection<Verdict> recent;
+      private final double high; // tickets
+      private final double left; // of the line, beyond the numbers
+      private final double hourWidth;
+
+      Chart(Hour start) {
+        this.start = start;
+        recent = verdicts.tailMap(start).values();
+        double most = 1;
+        for (var verdict : recent) {
+          most = Math.max(most, Math.max(verdict.count(), bar(verdict)));
         }
-        if (verdict instanceof Spike) {
-          marks.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>".formatted(x, y));
+        high = most;
+        left = 8 + 12 * whole(high).length();
+        hourWidth = (WIDTH - 8 - left) / Math.max(1, last.since(start));
+      }
+
+      String svg() {
+        var band = new StringBuilder();
+        var line = new StringBuilder();
+        var circles = new StringBuilder();
+        Hour before = null;
+        for (var verdict : recent) {
+          var hour = verdict.hour();
+          double x = x(hour);
+          double y = y(verdict.count());
+          boolean goesOn = before != null && before.plus(1).equals(hour);
+          line.append((goesOn ? "L%.1f %.1f" : "M%.1f %.1fh0").formatted(x, y));
+          if (verdict instanceof Judged judged) {
+            band.append("M%.1f %.1fV%.1f".formatted(x, y(judged.usual().mean()),
+                y(bar(verdict))));
+          }
+          if (verdict instanceof Spike) {
+            circles.append("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>".formatted(x, y));
+          }
+          before = hour;
         }
-        before = hour;
+        return """
+            <svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">
+            <g fill="none"><path d="%s" stroke="var(--band)" stroke-width="%.2f"/>
+            %s<path d="%s" stroke="var(--ink)" stroke-width="1.2" stroke-linecap="round"
+            stroke-linejoin="round"/><g stroke="var(--mark)" stroke-width="2.5">%s</g></g>
+            %s</svg>""".formatted(WIDTH, HEIGHT, summary(), band, hourWidth + 0.1, grid(), line,
+                circles, days());
       }
-      return """
-          <svg viewBox="0 0 704 190" role="img" aria-label="Tickets of the last 14 days">
-          <path d="%s" stroke="var(--band)" stroke-width="2.1"/>
-          <path d="%s" fill="none" stroke="var(--ink)" stroke-width="1.1"/>
-          <g fill="none" stroke="var(--mark)" stroke-width="2">%s</g>
-          <text x="24" y="14" text-anchor="end">%.0f</text>
-          <text x="24" y="168" text-anchor="end">0</text>%s</svg>
-          """.formatted(band, line, marks, highest, days(start));
-    }
 
-    private static double y(double tickets, double highest) {
-      return 168 - tickets / highest * 158;
-    }
-
-    private static double bar(Verdict verdict) {
-      return verdict instanceof Judged judged ? judged.bars().least() : 0;
-    }
-
-    /** The date under each local midnight. */
-    private String days(Hour start) {
-      var days = new StringBuilder();
-      for (var hour = start; !last.isBefore(hour); hour = hour.plus(1)) {
-        if (hour.from().atZone(rule.zone).getHour() != 0) continue;
-        days.append("<text x=\"%.1f\" y=\"184\">%s</text>".formatted(28 + 2.0 * hour.since(start),
-            at(hour.from(), rule.zone, "EEE d")));
+      private double x(Hour hour) {
+        return left + hourWidth * hour.since(start);
       }
-      return days.toString();
+
+      private double y(double tickets) {
+        return BOTTOM - tickets / high * (BOTTOM - TOP);
+      }
+
+      private double bar(Verdict verdict) {
+        return verdict instanceof Judged judged ? judged.bars().least() : 0;
+      }
+
+      /** What the line says, for those who do not see it. */
+      private String summary() {
+        var peak = Collections.max(recent, Comparator.comparingLong(Verdict::count));
+        long spikes = recent.stream().filter(Spike.class::isInstance).count();
+        return "Line of the tickets from " + localTime(start) + " to " + localTime(last)
+            + ". Highest: " + peak.count() + " from " + localTime(peak.hour())
+            + ". Hours with a spike: " + spikes + ".";
+      }
+
+      /** Lines at round numbers, five at most. */
+      private String grid() {
+        double step = 1;
+        for (int i = 0; high / step >= 5; i++) step *= i % 3 == 1 ? 2.5 : 2; // 1, 2, 5, 10
+        var grid = new StringBuilder();
+        for (double tickets = 0; tickets <= high; tickets += step) {
+          double y = y(tickets);
+          grid.append("<path d=\"M%.1f %.1fH%.0f\" stroke=\"var(--line)\" stroke-width=\"0.5\"/>"
+              .formatted(left, y, WIDTH));
+          grid.append("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n"
+              .formatted(left - 4, y + 4, tickets));
+        }
+        return grid.toString();
+      }
+
+      /** A stroke at each local midnight and the date, where there is room; half on a phone. */
+      private String days() {
+        var days = new StringBuilder();
+        for (var hour = start; !last.isBefore(hour); hour = hour.plus(1)) {
+          if (hour.from().atZone(rule.zone).getHour() != 0) continue;
+          days.append("<path d=\"M%.1f %.0fv6\" stroke=\"var(--soft)\"/>"
+              .formatted(x(hour), BOTTOM));
+          long daysLeft = (last.since(hour) + 8) / 24; // a date takes 16 hours' width
+          if (daysLeft == 0) continue;
+          days.append("<text x=\"%.1f\" y=\"%.0f\"%s>%s</text>\n".formatted(x(hour), HEIGHT - 8,
+              daysLeft % 2 == 1 ? " class=\"odd\"" : "", at(hour.from(), rule.zone, "EEE d")));
+        }
+        return days.toString();
+      }
     }
   }
 
@@ -1761,34 +1881,40 @@ public final class SpikeNotifier implements Callable<Integer> {
           + Disk.shown(folder));
     }
 
+    boolean wasSent(Hour hour, Kind kind) {
+      var file = ledger.sent.resolve(Notice.fileName(hour.name(), kind));
+      var notice = Ledger.read(file);
+      if (notice != null) refuseForeign(notice);
+      return Files.exists(file);
+    }
+
     /** @return sent, queued, refused or already-sent */
     String deliver(Notice notice) {
       var known = ledger.find(notice.hour(), notice.topic.kind);
-      if (known != null) refuseForeign(known, notice);
-      if (Files.exists(ledger.sent.resolve(notice.fileName()))) return "already-sent";
+      if (known != null) refuseForeign(known);
+      if (wasSent(notice.hour(), notice.topic.kind)) return "already-sent";
       if (Files.exists(ledger.refused.resolve(notice.fileName()))) return "refused";
-      if (known == null) store(notice);
+      if (known == null) store(notice, ledger.waiting);
       return send(known == null ? notice : known);
     }
 
     /** Notes an end that nobody is told, so that the episode is over. */
     void noteUnsent(Notice notice) {
-      store(notice);
-      move(notice, ledger.sent);
+      store(notice, ledger.sent);
     }
 
     /** Two accounts in one folder must not take each other's notices for their own. */
-    private void refuseForeign(Notice known, Notice notice) {
-      boolean isOwn = known.topic.account.equals(notice.topic.account)
-          && known.topic.query.equals(notice.topic.query);
+    private void refuseForeign(Notice known) {
+      boolean isOwn = known.topic.account.equals(config.zendeskHost)
+          && known.topic.query.equals(config.query);
       if (isOwn) return;
       throw Exit.CONFIG.fault("%s: holds a notice of that hour counted %s (expected a folder of "
               + "its own for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
           History.population(known.topic.account, known.topic.query));
     }
 
-    private void store(Notice notice) {
-      Disk.write(ledger.waiting.resolve(notice.fileName()),
+    private void store(Notice notice, Path folder) {
+      Disk.write(folder.resolve(notice.fileName()),
           JSON.valueToTree(notice).toPrettyString() + "\n");
     }
 
@@ -1860,7 +1986,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         world.warn(place + " takes " + notice.fileName() + " later: " + reply.words);
         return;
       }
-      store(notice);
+      store(notice, ledger.waiting);
     }
 
     private Exit worse(Exit exit) {
@@ -2943,7 +3069,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
       html.append("<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"width:100%;"
           + "border-collapse:collapse;margin:0 0 16px\">\n<tr>");
-      for (var cell : head) html.append(cell.element("th"));
+      for (var cell : head) html.append(cell.element(cell.text.isEmpty() ? "td" : "th"));
       html.append("</tr>\n");
       int left = 0;
       for (var row : rows) {
@@ -3032,8 +3158,10 @@ public final class SpikeNotifier implements Callable<Integer> {
   /** A cell of a table, as plain text and as HTML; {@code style} is that of its {@code td}. */
   record Cell(String text, String html, String style) {
     private static final int BAR = 24; // characters
+    private static final double STROKE = 0.01; // of the bar
     private static final String BREAKS = "word-break:break-word;overflow-wrap:anywhere";
-    private static final String NARROW = "white-space:nowrap;width:1%";
+    private static final String WHOLE = "white-space:nowrap";
+    private static final String NARROW = WHOLE + ";width:1%";
 
     static Cell of(String words) {
       return of(words, words);
@@ -3042,7 +3170,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     /** @param longer for HTML, where there is more room */
     static Cell of(String words, String longer) {
       boolean isShort = longer.length() <= 7;
-      return new Cell(clean(words), escape(longer), isShort ? NARROW : BREAKS);
+      return new Cell(clean(words), escape(longer), isShort ? WHOLE : BREAKS);
     }
 
     static Cell number(String digits, int width) {
@@ -3055,31 +3183,37 @@ public final class SpikeNotifier implements Callable<Integer> {
     }
 
     static Cell link(String words, String longer, String url) {
-      var style = longer.length() <= 22 ? "white-space:nowrap" : BREAKS;
+      var style = longer.length() <= 22 ? WHOLE : BREAKS;
       return new Cell(clean(words), MailBody.anchor(url, escape(longer)), style);
     }
 
-    /** Up to the usual in blue, beyond in red; a stroke marks the usual. Both within [0, 1]. */
+    /**
+     * Up to the usual in blue, beyond in red; a stroke between two gaps marks the usual, for those
+     * to whom blue and red are one grey. Both within [0, 1].
+     */
     static Cell bar(double count, double usual) {
       int mark = (int) Math.round(usual * BAR);
       var text = new StringBuilder("#".repeat((int) Math.round(count * BAR)));
       while (text.length() <= mark) text.append(' ');
       text.setCharAt(mark, '|');
-      var html = "<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" "
-          + "style=\"width:100%;border-collapse:collapse\"><tr>"
+      var html = "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" "
+          + "cellspacing=\"0\" style=\"width:100%;border-collapse:collapse\"><tr>"
           + piece(Math.min(count, usual), "background-color:#4477aa")
           + piece(usual - count, "")
-          + piece(0.01, "background-color:#767676")
+          + piece(STROKE, "")
+          + piece(STROKE, "background-color:#767676")
+          + piece(STROKE, "")
           + piece(count - usual, "background-color:#cc3311")
           + piece(1 - Math.max(count, usual), "")
           + "</tr></table>";
-      return new Cell(text.toString(), html, "width:50%");
+      return new Cell(text.toString(), html, "width:50%;padding:7px 0"); // as high as a line
     }
 
     private static String piece(double part, String style) {
       if (part < 0.005) return "";
-      return "<td width=\"%.0f%%\" style=\"font-size:1px;height:12px;%s\">&nbsp;</td>"
-          .formatted(Math.max(1, part * 100), style);
+      double percent = Math.max(1, part * (100 - 3)); // without stroke and gaps
+      return "<td width=\"%.0f%%\" style=\"%s%s\">&nbsp;</td>"
+          .formatted(percent, "font-size:1px;line-height:12px;height:12px;", style);
     }
 
     String element(String name) {

@@ -620,6 +620,22 @@ class DeliveryTest extends Scenario {
       assertEquals(List.of(SPIKE, "2026-11-10T14.clear.json"), files("sent"));
     }
 
+    /** An hour in between becomes known when the end was told already. */
+    @Test
+    void ends_once() throws IOException {
+      run(Exit.OK);
+      var bad = NOW.plus(1);
+      desk.trouble = Desk.Trouble.holding(bad, answer(500, ""));
+      later(2);
+      run(Exit.OK);
+      assertEquals(List.of(SPIKE, "2026-11-10T15.clear.json"), files("sent"));
+      desk.trouble = Desk.Trouble.NONE;
+      later(1);
+      run(Exit.OK);
+      assertEquals(10, history().at(bad));
+      assertEquals(List.of(SPIKE, "2026-11-10T15.clear.json"), files("sent"));
+    }
+
     @Test
     void of_three_weeks_keeps_its_root() throws IOException {
       run(Exit.OK);

@@ -71,6 +71,18 @@ class Desk implements AutoCloseable {
       return (exchange, path) -> decoded(exchange).contains(words) && trouble.takes(exchange, path);
     }
 
+    /** The trouble where the hour is among those that are asked for. */
+    static Trouble holding(Hour hour, Trouble trouble) {
+      return (exchange, path) -> {
+        var bounds = new HashMap<String, Instant>();
+        BOUND.matcher(decoded(exchange).replace("&", " ")).results().forEach(each ->
+            bounds.put(each.group(1), Instant.parse(each.group(2))));
+        boolean holds = bounds.size() == 2 && !bounds.get(">=").isAfter(hour.from())
+            && !bounds.get("<").isBefore(hour.to());
+        return holds && trouble.takes(exchange, path);
+      };
+    }
+
     static Trouble answer(int status, String body, String... headers) {
       return (exchange, path) -> {
         exchange.getRequestBody().readAllBytes();

@@ -108,10 +108,13 @@ umlaut_folder_works_or_says_why() {
     local folder="$work/Überwachung"
     mkdir -p "$folder" && cp "$copy/auth.ini" "$folder/"
     local jar="$copy/spike-notifier.jar"
-    (cd "$folder" && env -i HOME="$work/home" PATH="$PATH" java -jar "$jar" --dry-run) || return 1
-    if env -i HOME="$work/home" PATH="$PATH" java -jar "$jar" --dry-run -c "$folder/auth.ini" 2> "$work/locale"; then return 0; fi
-    cat "$work/locale"
-    grep -q 'LC_ALL=C.UTF-8' "$work/locale"
+    local config
+    for config in auth.ini "$folder/auth.ini"; do
+        if (cd "$folder" && env -i HOME="$work/home" PATH="$PATH" java -jar "$jar" --dry-run -c "$config") 2> "$work/locale"
+        then continue; fi
+        cat "$work/locale"
+        grep -q 'LC_ALL=C.UTF-8' "$work/locale" || return 1
+    done
 }
 check 'the fat jar' follow 'export fatjar'
 archive_is_silent() {
