@@ -713,9 +713,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private String mailed(Notice sample) {
       var mailer = new Mailer(config, world);
-      var receivers = new ArrayList<String>();
-      for (var address : config.recipients) receivers.add(address.getAddress());
-      for (var address : config.cc) receivers.add(address.getAddress());
+      var receivers = config.mailReceivers();
       mailer.send(sample, receivers).forEach((receiver, reply) -> {
         if (reply.isYes()) return;
         throw Exit.TRY_LATER.fault("[email] %s: %s: %s", mailer.server(), receiver, reply.words());
@@ -1953,6 +1951,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       try {
         mailer.send(notice, addresses).forEach((address, reply) ->
             note(notice, address, reply, "[email] " + config.mailHost + ": " + address));
+        store(notice, ledger.waiting);
       } catch (Fault e) {
         mailRests = true;
         worst = worse(e.exit);
@@ -1966,14 +1965,17 @@ public final class SpikeNotifier implements Callable<Integer> {
       try {
         webhook.post(notice);
         note(notice, WEBHOOK, new Reply(250, "accepted"), place);
+        store(notice, ledger.waiting);
       } catch (Refused e) {
         note(notice, WEBHOOK, new Reply(550, e.getMessage()), place);
+        store(notice, ledger.waiting);
       } catch (IOException e) {
         webhookRests = true;
         world.warn(place + ": " + webhook.reason(e));
       }
     }
 
+    /** Only in memory: the answers of one conversation are stored together. */
     private void note(Notice notice, String receiver, Reply reply, String place) {
       if (reply.isYes()) {
         notice.accepted.put(receiver, world.clock.instant().truncatedTo(ChronoUnit.SECONDS)
@@ -1984,9 +1986,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         world.warn(place + " refuses " + notice.fileName() + ": " + reply.words);
       } else {
         world.warn(place + " takes " + notice.fileName() + " later: " + reply.words);
-        return;
       }
-      store(notice, ledger.waiting);
     }
 
     private Exit worse(Exit exit) {
@@ -2006,8 +2006,7 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     private Set<String> receivers() {
       var receivers = new LinkedHashSet<String>();
-      for (var address : config.recipients) receivers.add(address.getAddress());
-      for (var address : config.cc) receivers.add(address.getAddress());
+      receivers.addAll(config.mailReceivers());
       if (webhook != null) receivers.add(WEBHOOK);
       return receivers;
     }
@@ -2100,9 +2099,7 @@ public final class SpikeNotifier implements Callable<Integer> {
     String check() {
       var smtp = signedIn();
       var replies = new LinkedHashMap<String, Reply>();
-      var receivers = new ArrayList<String>();
-      for (var address : config.recipients) receivers.add(address.getAddress());
-      for (var address : config.cc) receivers.add(address.getAddress());
+      var receivers = config.mailReceivers();
       bounded(world.timeout, () -> smtp.address(config.sender.getAddress(), receivers, replies));
       var seen = server() + ", " + lower(config.security.name()) + ", " + (config.hasMailSignIn()
           ? "signed in as " + config.username + " (offered: " + smtp.offered() + ")"
@@ -2999,29 +2996,6 @@ public final class SpikeNotifier implements Callable<Integer> {
           + at(hour.to(), zone, "HH:mm");
       return utc + " (" + local + " " + zone.getId() + ")";
     }
-  }
-
-  static String at(Instant time, ZoneId zone, String pattern) {
-    return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time.atZone(zone));
-  }
-
-  /** Such as "14:12", in UTC. */
-  static String time(Instant time) {
-    return at(time, ZoneOffset.UTC, "HH:mm");
-  }
-
-  /** Such as "Wed 25 Nov", in UTC. */
-  static String day(Hour hour) {
-    return at(hour.from(), ZoneOffset.UTC, "EEE d MMM");
-  }
-
-  /** Such as "Wed 25 Nov 14:00 UTC". */
-  static String dayAndTime(Hour hour) {
-    return dayAndTime(hour.from());
-  }
-
-  static String dayAndTime(Instant time) {
-    return at(time, ZoneOffset.UTC, "EEE d MMM HH:mm") + " UTC";
   }
 
   /**
@@ -4714,6 +4688,14 @@ public final class SpikeNotifier implements Callable<Integer> {
       if (!mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", mistakes));
     }
 
+    /** Everybody who gets the mails, each address once. */
+    List<String> mailReceivers() {
+      var receivers = new LinkedHashSet<String>();
+      for (var address : recipients) receivers.add(address.getAddress());
+      for (var address : cc) receivers.add(address.getAddress());
+      return List.copyOf(receivers);
+    }
+
     /** Whether the mail server is signed in to. */
     boolean hasMailSignIn() {
       return password != null || tokenUrl != null;
@@ -5246,6 +5228,29 @@ public final class SpikeNotifier implements Callable<Integer> {
     public String toString() {
       return name() + ":00Z";
     }
+  }
+
+  static String at(Instant time, ZoneId zone, String pattern) {
+    return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time.atZone(zone));
+  }
+
+  /** Such as "14:12", in UTC. */
+  static String time(Instant time) {
+    return at(time, ZoneOffset.UTC, "HH:mm");
+  }
+
+  /** Such as "Wed 25 Nov", in UTC. */
+  static String day(Hour hour) {
+    return at(hour.from(), ZoneOffset.UTC, "EEE d MMM");
+  }
+
+  /** Such as "Wed 25 Nov 14:00 UTC". */
+  static String dayAndTime(Hour hour) {
+    return dayAndTime(hour.from());
+  }
+
+  static String dayAndTime(Instant time) {
+    return at(time, ZoneOffset.UTC, "EEE d MMM HH:mm") + " UTC";
   }
 
   // ==== Http: one request, its retries, and what a refusal means ================================

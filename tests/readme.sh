@@ -56,7 +56,11 @@ follow() {
 }
 
 mkdir -p "$copy" "$work/home" "$work/bin"
-git ls-files -z | while IFS= read -r -d '' file; do
+# What git knows, or where there is no git all but what was made here.
+all_files() {
+    git ls-files -z 2> /dev/null || find . -type f -not -path './.git/*' -not -path './out/*' -not -name auth.ini -print0
+}
+all_files | while IFS= read -r -d '' file; do
     if [ -e "$file" ]; then
         mkdir -p "$copy/$(dirname "$file")"
         cp -p "$file" "$copy/$file"
