@@ -851,7 +851,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var bars = judge.bars(hour);
       lines.add("A spike from " + count(bars.least(), "ticket") + " on:");
       for (var bar : bars.all()) {
-        lines.add("  %-46s %8.1f%s".formatted(bar.words(), bar.tickets(),
+        lines.add("  %-46s %8.1f%s".formatted(bar.words(), bar.shown(),
             bar == bars.decides() ? "  decides" : ""));
       }
       return lines;
@@ -1000,8 +1000,8 @@ public final class SpikeNotifier implements Callable<Integer> {
 
     void print(World world, Double perMonth, boolean json) {
       var verdicts = judge(own).verdicts(json ? counts.first() : first);
-      long judged = verdicts.stream().filter(Judged.class::isInstance).count();
-      if (judged == 0) {
+      var judged = verdicts.stream().filter(Judged.class::isInstance).map(Verdict::hour).toList();
+      if (judged.isEmpty()) {
         throw Exit.HISTORY.fault("%s: holds no hour that could be judged (expected a history of "
                 + "some weeks; the first run fills it)", Disk.shown(config.historyFile));
       }
@@ -1010,9 +1010,9 @@ public final class SpikeNotifier implements Callable<Integer> {
         return;
       }
       var line = line(own);
-      world.result(count(judged, "hour") + " judged, " + verdicts.get(0).hour().name() + " to "
-          + verdicts.get(verdicts.size() - 1).hour().name() + ": your settings give "
-          + inWords(line) + " in 30 days.");
+      world.result(count(judged.size(), "hour") + " judged, " + judged.get(0).name() + " to "
+          + judged.get(judged.size() - 1).name() + ": your settings give " + inWords(line)
+          + " in 30 days.");
       if (leavesOutLearning) {
         world.result("Hours with fewer than 13 weeks before them are left out.");
       }
@@ -1168,12 +1168,14 @@ public final class SpikeNotifier implements Callable<Integer> {
         -webkit-print-color-adjust:exact}
         h1{margin:0 0 8px;line-height:1.25;overflow-wrap:anywhere}h2{margin:32px 0 4px}
         p{color:var(--soft);margin:0 0 8px;max-width:75ch}
-        .wide{position:relative;overflow:auto;max-height:80vh}#spikes+p+.wide{max-height:50vh}
+        .wide{position:relative;overflow:auto;max-height:80vh;border:1px solid var(--line)}
+        #spikes+p+.wide{max-height:50vh;width:fit-content;max-width:100%%}
         table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums}
         th{font-weight:normal}
         td,th{text-align:right;background:var(--paper)}tr>:first-child{text-align:left}
         thead th{position:sticky;top:0;z-index:1;color:var(--soft)}
-        .list td,.list th{padding:4px 16px 4px 0;border-bottom:1px solid var(--line)}
+        .list td,.list th{padding:4px 12px 4px 8px}
+        .list tbody tr>*{border-top:1px solid var(--line)}
         .map{width:100%%;font-size:12px;line-height:20px}
         .map td,.map th{padding:0 2px;min-width:18px;border:1px solid var(--paper)}
         .map tr>:first-child{position:sticky;left:0;white-space:nowrap;color:var(--soft)}
@@ -1190,10 +1192,10 @@ public final class SpikeNotifier implements Callable<Integer> {
         .heard{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%%)}
         svg{display:block;width:100%%;height:auto}svg text{fill:var(--soft);font-size:10px}
         @media screen and (min-width:1000px){.map{font-size:13px}svg text{font-size:8.5px}}
-        @media screen and (max-width:600px){.list td,.list th{padding-right:10px}
+        @media screen and (max-width:600px){.list td,.list th{padding:4px 6px}
         svg text{font-size:19px}svg .odd{display:none}}
         @media print{@page{margin:12mm}:root{color-scheme:light}body{max-width:none;padding:0}
-        .wide{overflow:visible;max-height:none!important}
+        .wide{overflow:visible;max-height:none!important;border:0}
         thead th,.map tr>*{position:static!important}
         h2,p{break-after:avoid}tr,svg{break-inside:avoid}
         .map{font-size:min(10px,36px/var(--digits));line-height:1.3}
@@ -2933,7 +2935,7 @@ public final class SpikeNotifier implements Callable<Integer> {
       var rows = new ArrayList<List<Cell>>();
       for (var bar : spike.bars().all()) {
         boolean decides = bar == spike.bars().decides();
-        rows.add(List.of(Cell.of(bar.words()), Cell.number(decimal(bar.tickets()), 7),
+        rows.add(List.of(Cell.of(bar.words()), Cell.number(decimal(bar.shown()), 7),
             Cell.of(decides ? "decides" : "")));
       }
       mail.table(List.of(
@@ -3995,6 +3997,11 @@ public final class SpikeNotifier implements Callable<Integer> {
    * @param tickets the count that it asks for, not whole as a rule
    */
   record Bar(Asks asks, double setting, Usual usual, double tickets) {
+    /** The count that it asks for, for people: after a busy hour it may be less than none. */
+    double shown() {
+      return Math.max(0, tickets);
+    }
+
     /** The smallest count that passes. The rule mean asks for more than its limit. */
     long least() {
       boolean isMore = asks == Asks.MORE_THAN_SHARE;
