@@ -360,9 +360,11 @@ public final class SpikeNotifier implements Callable<Integer> {
       zendesk.warnOfApiToken();
       if (!dryRun) outbox.sendWaiting();
 
+      boolean isFirst = history.judged() == null;
       var last = countLast(chosen);
       new Backfill(zendesk, history, this::save, world).before(last, config.numHours);
       for (var hour : unjudged(last)) judge(hour);
+      if (isFirst) beginWithNow();
 
       if (!dryRun) outbox.prune();
       world.detail(count(zendesk.requests(), "request") + " to Zendesk");
@@ -414,6 +416,12 @@ public final class SpikeNotifier implements Callable<Integer> {
       hours.removeIf(hour -> !history.knows(hour));
       hours.add(last);
       return List.copyOf(hours);
+    }
+
+    /** A first run with --hour must not make the hours since then missed ones. */
+    private void beginWithNow() {
+      history.wasJudged(lastHour());
+      save();
     }
 
     /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
@@ -1156,7 +1164,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         <link rel="icon" href="data:,">
         <style>
         :root{color-scheme:light dark;--ink:#1b1b1b;--paper:#ffffff;--soft:#595959;--line:#c8c8c8;
-        --mark:#b34700;--band:#5f9bc9;--b0:#ffffff;--b1:#dbe9f6;--b2:#9fc7e6;--b3:#2f75b5;
+        --mark:#b34700;--band:#5a97c6;--b0:#ffffff;--b1:#dbe9f6;--b2:#9fc7e6;--b3:#2f75b5;
         --b4:#08306b;--f0:#1b1b1b;--f1:#1b1b1b;--f2:#1b1b1b;--f3:#ffffff;--f4:#ffffff;
         --digits:%2$d}
         @media screen and (prefers-color-scheme:dark){:root{--ink:#eeeeee;--paper:#161616;
@@ -2892,7 +2900,7 @@ public final class SpikeNotifier implements Callable<Integer> {
         var id = "#" + ticket.id();
         var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
         int width = 80 - 2 - id.length() - 2 - 5 - 2;
-        rows.add(List.of(Cell.link(id, id, url), Cell.of(time(ticket.created())),
+        rows.add(List.of(Cell.link(id, id, url), Cell.noWrap(time(ticket.created())),
             Cell.of(cut(subject, width), cut(subject, 100))));
       }
       if (rows.isEmpty()) return;

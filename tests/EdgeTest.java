@@ -135,6 +135,14 @@ class EdgeTest extends Scenario {
       assertEquals(3, mail.received.size());
     }
 
+    @Test
+    void begins_with_now_although_the_first_run_is_asked_for_an_old_hour() throws IOException {
+      desk(hour -> hour.number() % 10 == 0 ? 40 : 10);
+      run(Exit.OK, "--hour", NOW.plus(-100).name());
+      later(1);
+      assertEquals(1, run(Exit.OK).out().lines().count());
+    }
+
     @ParameterizedTest
     @CsvSource({"2, 2", "168, 168", "169, 168", "200, 168"})
     void judges_after_a_long_sleep_the_hours_of_the_last_week(int asleep, int judged)
