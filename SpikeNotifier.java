@@ -105,6 +105,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ScopeType;
 
+// Not public, so that a link to this file may have any name.
 @Command(name = "SpikeNotifier", mixinStandardHelpOptions = true,
     versionProvider = SpikeNotifier.Version.class, subcommands = HelpCommand.class,
     description = "Counts the Zendesk tickets of the last full hour and tells the team when they "
@@ -120,7 +121,7 @@ import picocli.CommandLine.ScopeType;
         "  SPIKE_EMAIL_CLIENTSECRET     secrets in the place of those in the INI file",
         "  https_proxy, http_proxy, no_proxy     the way to Zendesk, webhook and watcher",
         "  LC_ALL=C.UTF-8     where file names or secrets hold more than ASCII"})
-public final class SpikeNotifier implements Callable<Integer> {
+final class SpikeNotifier implements Callable<Integer> {
   static final String NAME = "Spike Notifier";
   static final String VERSION = "2.0.0";
 

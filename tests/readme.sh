@@ -66,9 +66,7 @@ all_files | while IFS= read -r -d '' file; do
         cp -p "$file" "$copy/$file"
     fi
 done
-# Without itself on PATH, since jbangw prefers a jbang that it finds there.
-printf '#!/bin/sh\nPATH="${PATH#%s:}" exec "%s/.jbang/jbangw" "$@"\n' "$work/bin" "$copy" > "$work/bin/jbang"
-chmod +x "$work/bin/jbang"
+ln -s "$copy/.jbang/jbangw" "$work/bin/jbang"
 
 first_command_is_clean() {
     follow 'tests/Demo.java' > "$work/demo" 2>&1 || { cat "$work/demo"; return 1; }
@@ -127,6 +125,16 @@ archive_is_silent() {
     [ ! -s "$work/archive" ] && [ -s "$copy/spike-notifier.jsa" ]
 }
 check 'the class archive is made and says nothing' archive_is_silent
+other_name_works() {
+    ln -s "$copy/SpikeNotifier.java" "$work/spikes.java"
+    as_newcomer "jbang --quiet $work/spikes.java --version"
+}
+check 'a link of another name runs too' other_name_works
+
+runs_without_home() {
+    (cd / && env -i PATH=/usr/bin:/bin "$copy/.jbang/jbangw" --quiet "$copy/SpikeNotifier.java" --version)
+}
+check 'no HOME, no locale, the PATH of cron' runs_without_home
 check 'a folder with an umlaut under the locale C' umlaut_folder_works_or_says_why
 
 archive_is_silent_when_stale() {
