@@ -13,14 +13,15 @@
  * what that hour usually holds, and tells the support team when there are clearly more. Cron runs
  * it every hour.
  *
- * ONE RUN, see Job.run
+ * ONE RUN, see call, then Job.run
  *   1. read auth.ini and take the lock: one run at a time per history
  *   2. send the notices that wait in the outbox
  *   3. count the last full hour
  *   4. make the past true: read what the history lacks, and count the day before once more
- *   5. judge the hour, and those that no run has judged
+ *   5. judge the hours that runs missed, those whose count has grown since, and the last one
  *   6. on a spike read its tickets, rank their tags, and write the notice to the outbox
  *   7. send it, and move it to the folder "sent" when every receiver has accepted or refused it
+ *   8. delete what was told half a year ago, and tell the watcher how the run ended
  *
  * THE RULES, see Usuals and Judge
  *   mean      limit = (1 + SpikeThreshold) * mean, the mean being that of the same hour of day in
@@ -36,19 +37,21 @@
  *   count     the tickets created in it; an unknown count is never 0
  *   sample    an earlier hour's count that the judged hour is compared with
  *   usual     what the samples say an hour holds: their mean and deviation
- *   bar       a count that a spike has to pass; the one that is hardest to pass decides
+ *   bar       a count that a spike has to pass; the hardest decides, but of "alone" and "with the
+ *             hour before" one is enough
  *   spike     an hour that passes its bars; calm: one that does not; learning: too few samples
  *   episode   a spike from its first hour to the all-clear, told in one mail thread
  *   notice    what is told about an hour, stored before it goes out
  *   receiver  a mail address or the webhook
  *
  * TO CHANGE                              EDIT
- *   a key, its default, its range        Config: one line a key
+ *   a key, its default, its range        Config: one line a key; README.md and auth.ini.example too
+ *   who gets the mail                    Config.mailReceivers; Mailer.message for the headers
  *   when an hour is a spike              Judge.isSpike; the bars stand below it
- *   when a spike is told again           Job.isWorthTelling
+ *   when a spike is told again           Repeat.tells, for job and backtest alike
  *   the words of mail and chat           NoticeWriter: each notice from top to bottom
- *   the webhook's JSON                   Chat.payload
- *   what Zendesk is asked                Zendesk.words
+ *   the webhook's JSON                   Chat.payload; for programs Chat.facts
+ *   what Zendesk is asked                Zendesk.words; NoticeWriter.agentSearch for the links
  *   an exit code                         Exit
  * and then run: jbang tests/Demo.java, jbang tests/SpikeNotifierTest.java
  *
@@ -179,7 +182,7 @@ final class SpikeNotifier implements Callable<Integer> {
   @SuppressWarnings("try") // the lock is held, not used
   public Integer call() {
     var config = Config.read(configFile, world);
-    int code = Exit.BUG.code; // until the job says otherwise
+    int code;
     try {
       config.refuseMistakes();
       try (var lock = job.dryRun ? null : Lock.take(config.historyFile)) {
@@ -213,6 +216,9 @@ final class SpikeNotifier implements Callable<Integer> {
     if (perMonth != null && !(perMonth >= 0.5 && perMonth <= 1000)) {
       throw Exit.USAGE.fault("--per-month %s: expected a number from 0.5 to 1000", perMonth);
     }
+    if (json && perMonth != null) {
+      throw Exit.USAGE.fault("--per-month means nothing with --json");
+    }
     var config = Config.readOffline(configFile, world);
     new Backtest(config, History.read(config.historyFile), since).print(world, perMonth, json);
   }
@@ -226,10 +232,11 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   @Command(mixinStandardHelpOptions = true,
-      description = "Checks config, rights, Zendesk, mail, webhook, watcher, history and outbox.")
+      description = "Checks config, rights, Zendesk, mail, history, lock and outbox; with --send "
+          + "webhook and watcher too.")
   int doctor(
       @Option(names = "--send", description = "send a sample notice, marked as such, by mail and "
-          + "webhook, and ping the watcher") boolean send) {
+          + "webhook, and ping the watcher, once as failed and once as good") boolean send) {
     return new Doctor(configFile, world, json).examine(send).code;
   }
 
@@ -330,7 +337,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** One run of the hourly job. */
   static final class Job {
-    private static final int CATCH_UP = 168; // hours; news older than a week is no alert
     private static final int TAG_WEEKS = 4;
     private static final int MOST_COMPARED = 5000; // tickets of an earlier hour
     private static final int MOST_RANKED = 50_000; // tickets of a spike
@@ -404,7 +410,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The hours to judge, oldest first: those that runs missed, those that grew, the last one. */
     private List<Hour> unjudged(Hour last) {
       var hours = new TreeSet<Hour>();
-      var oldest = last.plus(1 - CATCH_UP);
+      var oldest = last.plus(1 - Hour.NEWS);
       var judged = history.judged();
       if (judged != null) {
         var first = Collections.max(List.of(judged.plus(1), oldest));
@@ -570,9 +576,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var line = json(verdict).put("alert", alert);
       if (json) {
         if (tickets != null) {
-          var ranked = tickets.ranked();
-          var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
-          line.set("tags", JSON.valueToTree(top));
+          line.set("tags", JSON.valueToTree(tickets.top(config.numTags)));
         }
         world.result(line.toString());
         return;
@@ -699,9 +703,10 @@ final class SpikeNotifier implements Callable<Integer> {
           + population + ", " + unknown + " unknown of the last " + config.numHours;
     }
 
+    @SuppressWarnings("try") // the lock is held, not used
     private String lock() {
       try (var lock = Lock.take(config.historyFile)) {
-        return lock == null ? "" : "free";
+        return "free";
       }
     }
 
@@ -712,7 +717,13 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void sendSamples(Hour last) {
-      var sample = sample(last);
+      var made = new ArrayList<Notice>();
+      boolean isMade = check("sample", () -> {
+        made.add(sample(last));
+        return made.get(0).topic().subject();
+      });
+      if (!isMade) return;
+      var sample = made.get(0);
       check("sample by mail", () -> mailed(sample));
       if (config.webhookUrl == null) say("skip", "sample by webhook", "no [webhook] Url");
       else check("sample by webhook", () -> posted(sample));
@@ -758,11 +769,16 @@ final class SpikeNotifier implements Callable<Integer> {
       var first = hour.plus(-14 * 168);
       Hour.range(first, hour.plus(1)).forEach(each -> known.put(each, 18 + each.number() % 7));
       var rule = new Rule(config);
-      long least = new Judge(rule, new Counts(known)).bars(hour).least();
-      known.put(hour, Math.max(SAMPLE, least));
+      var bars = new Judge(rule, new Counts(known)).bars(hour);
+      if (bars == null) {
+        throw Exit.CONFIG.fault("[spike] MinSamples: %d are more than 14 weeks hold (no sample can "
+            + "be made)", config.minSamples);
+      }
+      known.put(hour, Math.max(SAMPLE, bars.least()));
       var judge = new Judge(rule, new Counts(known));
       if (!(judge.verdict(hour) instanceof Spike spike)) {
-        throw Exit.CONFIG.fault("a spike of %s is none by these settings", known.get(hour));
+        throw Exit.CONFIG.fault("%s is no spike even with %d tickets (where Judge.isSpike was "
+            + "edited, try again in an hour that it lets through)", hour, known.get(hour));
       }
       var tickets = new SpikeTickets(config.omittedTags);
       for (long i = 0; i < spike.count(); i++) tickets.add(madeUp(hour, i, spike.count()));
@@ -808,7 +824,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.judge = new Judge(new Rule(config), counts);
       this.samples = judge.usuals.samples(hour);
       this.usual = judge.usuals.usual(hour);
-      this.ledger = new Ledger(config.outFolder);
+      this.ledger = new Ledger(config);
     }
 
     void print(World world, boolean json) {
@@ -880,7 +896,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var words = new StringBuilder(notice.topic().kind() == Kind.SPIKE ? "a spike of "
           + count(notice.facts().count(), "ticket") : "the all-clear");
       if (notice.accepted().isEmpty() && notice.refused().isEmpty()) {
-        return words + ", to nobody yet";
+        return words + ", to nobody";
       }
       notice.accepted().forEach((receiver, time) ->
           words.append(", to ").append(receiver).append(" at ").append(time));
@@ -900,8 +916,9 @@ final class SpikeNotifier implements Callable<Integer> {
             + newest.topic().hour() + " was told with " + count(newest.facts().count(), "ticket")
             + ".";
       }
-      return ": no notice of it lies in " + Disk.shown(config.outFolder) + ", so no run judged it "
-          + "a spike (other settings, another count, or more than a week late).";
+      return ": no notice of it lies in " + Disk.shown(config.outFolder) + ". No run judged it a "
+          + "spike (other settings, another count, more than a week late), or it is over 180 days "
+          + "old.";
     }
 
     private List<String> sampleLines() {
@@ -978,6 +995,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Config config;
     private final Counts counts;
     private final Rule own;
+    private final Hour start; // the first hour that was asked for
     private final Hour first; // the first hour that counts
     private final boolean leavesOutLearning;
     private final Map<RuleName, Usuals> usuals = new EnumMap<>(RuleName.class);
@@ -994,7 +1012,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.config = config;
       this.counts = counts;
       this.own = new Rule(config);
-      var start = since == null ? counts.first() : Hour.of(since, 0);
+      this.start = since == null ? counts.first() : Hour.of(since, 0);
       var learned = firstSample().plus(LEARNING);
       this.leavesOutLearning = start.isBefore(learned) && counts.end().since(learned) >= ENOUGH;
       this.first = leavesOutLearning ? learned : start;
@@ -1008,7 +1026,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     void print(World world, Double perMonth, boolean json) {
-      var verdicts = judge(own).verdicts(json ? counts.first() : first);
+      var verdicts = judge(own).verdicts(json ? start : first);
       var judged = verdicts.stream().filter(Judged.class::isInstance).map(Verdict::hour).toList();
       if (judged.isEmpty()) {
         throw Exit.HISTORY.fault("%s: holds no hour that could be judged (expected a history of "
@@ -1120,7 +1138,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (line.spikes <= ceiling && isMilder) mildest = line;
       }
       if (mildest == null) {
-        world.result(wish + "no setting tried does.");
+        world.result(wish + "none of the settings tried stays under that.");
         return;
       }
       var lines = new StringBuilder(wish + "these settings give " + inWords(mildest) + ".\n"
@@ -1215,7 +1233,7 @@ final class SpikeNotifier implements Callable<Integer> {
         <h2 id="spikes">Spikes</h2>
         %4$s
         <h2 id="week">A usual week</h2>
-        <p>The mean of each hour of the week, over the whole history.</p>
+        <p>The mean of each hour of the week, over the hours of this page.</p>
         <p class="key">%5$s</p>
         %6$s
         <h2>The last 14 days</h2>
@@ -1525,7 +1543,6 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   static final class Backfill {
     private static final int CHECKED = 24; // hours before the judged one, each run
-    private static final int NEWS = 168; // hours; what is older is no alert
     private static final long MOST_EXPORTED = 50_000; // tickets, since a cursor lives an hour
     private static final int MANY = 1000; // tickets an hour, from which counting hours is cheaper
     private static final int EXPORT_FAILURES = 3; // then this run exports no more
@@ -1671,7 +1688,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return !isExportBroken() && pages < span.hours() && total < MOST_EXPORTED;
     }
 
-    /** False, with nothing stored, unless it brings every one of the tickets. */
+    /** False, with nothing stored, when it does not bring every ticket, unless the time is up. */
     private boolean export(Span span, long total) {
       long[] counts = new long[(int) span.hours()];
       var seen = new HashSet<Long>();
@@ -1716,7 +1733,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       boolean hasGrown = before == null || count > before;
       boolean wasPassed = judgedBefore != null && !judgedBefore.isBefore(hour);
-      if (hasGrown && wasPassed && last.since(hour) < NEWS) history.judgeAgain(hour);
+      if (hasGrown && wasPassed && last.since(hour) < Hour.NEWS) history.judgeAgain(hour);
       if (++unsaved < SAVED_EVERY) return;
       save.run();
       unsaved = 0;
@@ -1746,11 +1763,20 @@ final class SpikeNotifier implements Callable<Integer> {
     final Path waiting;
     final Path sent;
     final Path refused;
+    private final Config config;
 
-    Ledger(Path out) {
-      waiting = out.resolve("outbox");
-      sent = out.resolve("sent");
-      refused = out.resolve("refused");
+    Ledger(Config config) {
+      this.config = config;
+      waiting = config.outFolder.resolve("outbox");
+      sent = config.outFolder.resolve("sent");
+      refused = config.outFolder.resolve("refused");
+    }
+
+    /** Whether it tells of the tickets that auth.ini counts now; all do where it does not say. */
+    boolean isOwn(Notice notice) {
+      if (config.zendeskHost == null) return true;
+      return notice.topic.account.equals(config.zendeskHost)
+          && notice.topic.query.equals(config.query);
     }
 
     /** The notice, wherever it lies, or null. */
@@ -1770,7 +1796,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var files = Disk.list(folder, NAMES);
         for (int i = files.size() - 1; i >= 0; i--) {
           var notice = hourOf(files.get(i)).isAfter(hour) ? null : read(files.get(i));
-          if (notice == null) continue;
+          if (notice == null || !isOwn(notice)) continue;
           if (newest == null || ORDER.compare(newest, notice) < 0) newest = notice;
           break;
         }
@@ -1826,7 +1852,6 @@ final class SpikeNotifier implements Callable<Integer> {
    * between a server's yes and the note of it.
    */
   static final class Outbox {
-    private static final int NEWS = 168; // hours; what is older is told to nobody
     private static final Duration KEPT = Duration.ofDays(180);
     private static final String WEBHOOK = "webhook";
 
@@ -1842,7 +1867,7 @@ final class SpikeNotifier implements Callable<Integer> {
     Outbox(Config config, World world) {
       this.config = config;
       this.world = world;
-      this.ledger = new Ledger(config.outFolder);
+      this.ledger = new Ledger(config);
       this.mailer = new Mailer(config, world);
       this.webhook = config.webhookUrl == null ? null : new Webhook(config, world);
       for (var folder : List.of(ledger.waiting, ledger.sent, ledger.refused)) {
@@ -1873,7 +1898,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (notice == null) {
           world.warn(Disk.shown(file) + ": is no notice of this edition (look at it, then delete "
               + "it)");
-        } else if (notice.hour().plus(1 + NEWS).isBefore(Hour.of(world.clock.instant()))) {
+        } else if (notice.hour().plus(1 + Hour.NEWS).isBefore(Hour.of(world.clock.instant()))) {
           giveUp(notice);
         } else {
           world.note(file.getFileName() + " waits in the outbox, trying again");
@@ -1914,9 +1939,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Two accounts in one folder must not take each other's notices for their own. */
     private void refuseForeign(Notice known) {
-      boolean isOwn = known.topic.account.equals(config.zendeskHost)
-          && known.topic.query.equals(config.query);
-      if (isOwn) return;
+      if (ledger.isOwn(known)) return;
       throw Exit.CONFIG.fault("%s: holds a notice of that hour counted %s (expected a folder of "
               + "its own for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
           History.population(known.topic.account, known.topic.query));
@@ -1936,9 +1959,9 @@ final class SpikeNotifier implements Callable<Integer> {
       mail(notice);
       post(notice);
 
-      if (!open(notice).isEmpty()) {
+      if (!unanswered(notice).isEmpty()) {
         worst = worse(Exit.TRY_LATER);
-        world.warn(notice.fileName() + " waits in the outbox for " + open(notice));
+        world.warn(notice.fileName() + " waits in the outbox for " + unanswered(notice));
         return "queued";
       }
       boolean isRefused = notice.accepted.isEmpty() && !notice.refused.isEmpty();
@@ -2000,19 +2023,20 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
+    /** 77 once the sign-in was refused, else 75: the two ends of a delivery that failed. */
     private Exit worse(Exit exit) {
       return worst == Exit.REFUSED || exit == Exit.REFUSED ? Exit.REFUSED : Exit.TRY_LATER;
     }
 
     /** Who, by the config of now, has not answered yet. */
-    private List<String> open(Notice notice) {
-      var open = new ArrayList<String>();
+    private List<String> unanswered(Notice notice) {
+      var unanswered = new ArrayList<String>();
       for (var receiver : receivers()) {
         boolean answered = notice.accepted.containsKey(receiver)
             || notice.refused.containsKey(receiver);
-        if (!answered && mayGet(notice, receiver)) open.add(receiver);
+        if (!answered && mayGet(notice, receiver)) unanswered.add(receiver);
       }
-      return open;
+      return unanswered;
     }
 
     private Set<String> receivers() {
@@ -2034,7 +2058,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Who can be told now: of a follow-up only who has its beginning. */
     private List<String> due(Notice notice) {
-      var due = open(notice);
+      var due = unanswered(notice);
       if (notice.isFirst()) return due;
       var first = ledger.find(Hour.parse(notice.topic.start), Kind.SPIKE);
       due.removeIf(receiver -> !first.accepted.containsKey(receiver));
@@ -2197,8 +2221,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isTls = config.security == Security.TLS;
       if (isTls && config.mailPort != 465) return " (Port 587 and 25 want Security = starttls)";
       if (!isTls && config.mailPort == 465) return " (Port 465 wants Security = tls)";
-      boolean isSilent = hasCause(e, SocketTimeoutException.class)
-          || String.valueOf(e.getMessage()).contains("no whole answer");
+      boolean isSilent = hasCause(e, SocketTimeoutException.class);
       return isSilent && !isTls ? " (a server that says nothing may want Security = tls)" : "";
     }
 
@@ -2232,7 +2255,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return settings;
     }
 
-    /** The whole message. Made of the notice alone but for sender and receivers. */
+    /** The whole message. Made of the notice alone but for sender, receivers and date. */
     byte[] message(Notice notice) {
       var topic = notice.topic;
       var id = id(topic.hour + "-" + topic.kind.word(), topic);
@@ -2493,8 +2516,7 @@ final class SpikeNotifier implements Callable<Integer> {
           .header("Content-Type", "application/json; charset=utf-8")
           .POST(HttpRequest.BodyPublishers.ofString(Chat.payload(notice, format)))
           .build();
-      var limit = world.timeout.compareTo(LIMIT) < 0 ? world.timeout : LIMIT;
-      http.sendOnce(request, Void.class, limit);
+      http.sendOnce(request, Void.class, world.atMost(LIMIT));
     }
 
     /** Google Chat holds an episode together by a key in the address. */
@@ -2519,9 +2541,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** @return whether the watcher took it */
     static boolean send(URI url, int code, World world) {
       var http = new Http(world, Pace.free());
-      var limit = world.timeout.compareTo(LIMIT) < 0 ? world.timeout : LIMIT;
       try {
-        http.sendOnce(request(url, code, world.lastLines()), Void.class, limit);
+        http.sendOnce(request(url, code, world.lastLines()), Void.class, world.atMost(LIMIT));
         return true;
       } catch (Refused e) {
         world.warn("[monitor] PingUrl: " + url.getHost() + " " + e.getMessage());
@@ -2574,7 +2595,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Notice: what is told, and in which words ================================================
 
-  /** In the order of their names' rank: a spike told after an all-clear of its hour is newer. */
+  /** The order matters: a spike told after an all-clear of the same hour is the newer one. */
   enum Kind {
     @JsonProperty("clear") CLEAR,
     @JsonProperty("spike") SPIKE,
@@ -2595,7 +2616,8 @@ final class SpikeNotifier implements Callable<Integer> {
       String subject) { }
 
   /**
-   * The figures, for programs.
+   * The figures, for programs. Stored in out: a component that is added must be able to be null
+   * (Long, not long), so that older notices can be read.
    *
    * @param usual   tickets, or null in a sample of nothing
    * @param percent over the usual; null where none are usual
@@ -2633,11 +2655,6 @@ final class SpikeNotifier implements Callable<Integer> {
       return fileName(topic.hour, topic.kind);
     }
 
-    /** Of the notice that opened the episode. */
-    String nameOfFirst() {
-      return fileName(topic.start, Kind.SPIKE);
-    }
-
     static String fileName(String hour, Kind kind) {
       return hour + "." + kind.word() + ".json";
     }
@@ -2666,7 +2683,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /**
      * The notice about a spike, from top to bottom.
      *
-     * @param opening the notice that opened the episode, or null when this one does
+     * @param opening the topic of the open episode, or null when this notice opens one
      * @param soFar   null when it is not known
      */
     Notice spike(Spike spike, Topic opening, SpikeTickets tickets, SoFar soFar) {
@@ -2703,13 +2720,13 @@ final class SpikeNotifier implements Callable<Integer> {
       }
 
       boolean isFlood = isFlood(tickets);
-      if (isFlood) mail.line(senders(tickets));
+      if (isFlood) flood(mail, tickets);
       mail.line(causeLine);
       if (!isFlood && !tickets.requesters().isEmpty()) mail.line(senders(tickets));
       if (soFar != null) mail.line(soFar(spike.hour(), soFar));
       mail.link("All " + spike.count() + " in Zendesk: ", link);
 
-      tagTable(mail, spike.hour(), tickets, cause);
+      tagTable(mail, spike.hour(), tickets);
       examples(mail, tickets, cause);
       last24Hours(mail, spike.hour());
 
@@ -2719,10 +2736,8 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.line(nextMail());
       footer(mail);
 
-      var ranked = tickets.ranked();
-      var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
       var facts = new Facts(spike.count(), spike.usual().mean, spike.usual().percent(spike.count()),
-          cause == null ? null : cause.tag(), top, link);
+          cause == null ? null : cause.tag(), tickets.top(config.numTags), link);
       var chat = new ArrayList<>(List.of(headline, usual, causeLine));
       if (soFar != null) chat.add(soFar(spike.hour(), soFar));
       if (kind == Kind.SAMPLE) chat.add(1, "This is a sample: all figures are made up.");
@@ -2777,9 +2792,9 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.line(summary);
       var chat = new ArrayList<>(List.of(headline, now, summary));
       if (opening.facts.cause != null) {
-        var most = "Most of them carried " + opening.facts.cause + ".";
-        mail.line(most);
-        chat.add(most);
+        var tag = "The tag that stood out was " + opening.facts.cause + ".";
+        mail.line(tag);
+        chat.add(tag);
       }
       last24Hours(mail, over);
       footer(mail);
@@ -2805,7 +2820,7 @@ final class SpikeNotifier implements Callable<Integer> {
           : ", so " + decimal(spike.count() / mean) + " times as many (" + whole(spike.usual()
               .percent(spike.count())) + " % more)";
       return "Usual at this hour: " + number(mean) + times + ". The last " + samples.size()
-          + " held " + (least == most ? number(most) + " each" : least + " to " + most) + ".";
+          + " held " + (least == most ? most + " each" : least + " to " + most) + ".";
     }
 
     /** What it is about, as far as the tags tell. */
@@ -2831,15 +2846,17 @@ final class SpikeNotifier implements Callable<Integer> {
       return tickets.requesters().values().stream().mapToInt(n -> n).max().orElse(0);
     }
 
-    /** Who wrote: one sender's flood is another thing than a hundred people in trouble. */
-    private String senders(SpikeTickets tickets) {
+    /** One sender's flood is another thing than a hundred people in trouble. */
+    private void flood(MailBody mail, SpikeTickets tickets) {
+      var all = tickets.requesters().entrySet();
+      var busiest = Collections.max(all, Map.Entry.comparingByValue());
+      mail.link("One requester wrote " + busiest.getValue() + " of the " + tickets.size() + ": ",
+          "https://" + config.zendeskHost + "/agent/users/" + busiest.getKey());
+    }
+
+    private static String senders(SpikeTickets tickets) {
       var requesters = tickets.requesters();
       int most = mostOfOne(tickets);
-      if (isFlood(tickets)) {
-        long id = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue()).getKey();
-        return "One requester wrote " + most + " of the " + tickets.size()
-            + ": https://" + config.zendeskHost + "/agent/users/" + id;
-      }
       var wrote = requesters.size() == 1 ? "One person wrote" : requesters.size()
           + " people wrote";
       if (most == 1) return wrote + "; no one more than once.";
@@ -2856,11 +2873,10 @@ final class SpikeNotifier implements Callable<Integer> {
           + count(soFar.count, "ticket") + beside + ".";
     }
 
-    private void tagTable(MailBody mail, Hour hour, SpikeTickets tickets, TagCount cause) {
-      var ranked = tickets.ranked();
-      var shown = new ArrayList<>(ranked.subList(0, Math.min(config.numTags, ranked.size())));
+    private void tagTable(MailBody mail, Hour hour, SpikeTickets tickets) {
+      var shown = new ArrayList<>(tickets.top(config.numTags));
       int more = 0;
-      for (var tag : ranked) {
+      for (var tag : tickets.ranked()) {
         if (!tag.risen() || shown.contains(tag) || more == MORE_RISEN) continue;
         shown.add(tag);
         more++;
@@ -3024,12 +3040,12 @@ final class SpikeNotifier implements Callable<Integer> {
     void title(String words) {
       text.add(wrapped(words));
       html.append("<h1 style=\"margin:0 0 12px;font-size:19px;line-height:26px\">")
-          .append(linked(words)).append("</h1>\n");
+          .append(escape(words)).append("</h1>\n");
     }
 
     void line(String words) {
       text.add(wrapped(words));
-      html.append(paragraph(linked(words)));
+      html.append(paragraph(escape(words)));
     }
 
     void link(String words, String url) {
@@ -3077,7 +3093,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return line.toString().stripTrailing();
     }
 
-    /** Broken at blanks where there are any; an address stays whole, so that it can be opened. */
+    /** Broken at blanks where there are any. */
     private static String wrapped(String words) {
       var lines = new StringBuilder();
       int column = 0;
@@ -3098,7 +3114,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static List<String> pieces(String word) {
-      if (columns(word) <= COLUMNS || word.startsWith("https://")) return List.of(word);
+      if (columns(word) <= COLUMNS) return List.of(word);
       var pieces = new ArrayList<String>();
       for (int at = 0; at < word.length(); ) {
         var piece = start(word.substring(at), COLUMNS);
@@ -3106,14 +3122,6 @@ final class SpikeNotifier implements Callable<Integer> {
         at += piece.length();
       }
       return pieces;
-    }
-
-    /** Escaped, an address in it made a link. */
-    private static String linked(String words) {
-      int start = words.indexOf("https://");
-      if (start < 0) return escape(words);
-      var url = words.substring(start);
-      return escape(words.substring(0, start)) + anchor(url, escape(url));
     }
 
     static String anchor(String url, String html) {
@@ -3339,7 +3347,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return missing;
     }
 
-    /** Why the usual counts are not known; empty when they are. */
+    /** Why the usual counts are not known; means nothing where there are weeks. */
     String noUsual() {
       return noUsual;
     }
@@ -3357,6 +3365,12 @@ final class SpikeNotifier implements Callable<Integer> {
         ranked.add(counted(tally.tags.get(key).spelled, count, before));
       }
       return ranked;
+    }
+
+    /** The most frequent tags. */
+    List<TagCount> top(int most) {
+      var ranked = ranked();
+      return ranked.subList(0, Math.min(most, ranked.size()));
     }
 
     TagCount untagged() {
@@ -3379,7 +3393,7 @@ final class SpikeNotifier implements Callable<Integer> {
       double share = (count + before) / (now + then);
       double deviation = Math.sqrt(share * (1 - share) * (1 / now + 1 / then));
       double difference = count / now - before / then;
-      return deviation == 0 ? false : difference >= CHANCE * deviation;
+      return deviation > 0 && difference >= CHANCE * deviation;
     }
 
     /** The risen tag with the largest excess, or null when none stands out. */
@@ -3844,7 +3858,8 @@ final class SpikeNotifier implements Callable<Integer> {
     Samples samples(Hour hour) {
       if (!rule.isWeekly()) return samples(hour, Basis.HOUR_OF_DAY, 0, rule.numHours / 24 + 1, 1);
       var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7);
-      if (weeks.known.size() >= MIN_WEEKS) return weeks;
+      boolean isEnough = weeks.known.size() >= Math.max(MIN_WEEKS, rule.minSamples);
+      if (isEnough) return weeks;
       return samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS, 1);
     }
 
@@ -4001,7 +4016,7 @@ final class SpikeNotifier implements Callable<Integer> {
   /**
    * One thing that a spike has to pass.
    *
-   * @param setting the value of its key
+   * @param setting what is asked for: the value of its key, one more in ALONE
    * @param usual   of the hour
    * @param tickets the count that it asks for, not whole as a rule
    */
@@ -4025,12 +4040,12 @@ final class SpikeNotifier implements Callable<Integer> {
         case TICKETS -> "at least " + count((long) setting, "ticket");
         case ALONE -> "alone " + decimal(setting) + " deviations of "
             + decimal(usual.spread.deviation) + " over " + decimal(usual.mean);
-        case TOGETHER -> "with the hour before, " + decimal(setting);
+        case TOGETHER -> "with the hour before " + decimal(setting) + " deviations of both";
       };
     }
   }
 
-  /** All bars of an hour, and the one that decides: who passes it passes them all. */
+  /** All bars, to be shown, and the one that decides; of alone and together the easier counts. */
   record Bars(List<Bar> all, Bar decides) {
     /** The smallest count that is a spike. */
     long least() {
@@ -4099,7 +4114,11 @@ final class SpikeNotifier implements Callable<Integer> {
           : new Calm(hour, count, usual, bars, together);
     }
 
-    /** THE DECISION. Whoever wants spikes in business hours alone says so here, for all. */
+    /**
+     * THE DECISION, for job, explain, backtest and report. For business hours alone add
+     * {@code && clock >= 8 && clock < 18}, clock being {@code hour.from().atZone(rule.zone)
+     * .getHour()}. An open episode then gets its all-clear at closing time.
+     */
     private boolean isSpike(Hour hour, long count, Bars bars) {
       return count >= bars.least();
     }
@@ -4114,7 +4133,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private Bars meanBars(Usual usual) {
       double tickets = (1 + rule.threshold) * usual.mean;
       var limit = new Bar(Asks.MORE_THAN_SHARE, rule.threshold, usual, tickets);
-      return barsOf(limit, List.of(limit), List.of(tickets(usual)));
+      return barsOf(limit, List.of(limit), List.of(minTickets(usual)));
     }
 
     private Bars weeklyBars(Hour hour, Usual usual) {
@@ -4122,7 +4141,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var others = List.of(
           new Bar(Asks.SHARE, rule.threshold, usual, (1 + rule.threshold) * mean),
           new Bar(Asks.EXTRA, rule.minExtra, usual, mean + rule.minExtra),
-          tickets(usual));
+          minTickets(usual));
       var alone = alone(usual);
       var together = withTheHourBefore(hour, usual);
       if (together == null) return barsOf(alone, List.of(alone), others);
@@ -4131,7 +4150,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** An hour without tickets is no spike, whatever is set. */
-    private Bar tickets(Usual usual) {
+    private Bar minTickets(Usual usual) {
       int least = Math.max(1, rule.minTickets);
       return new Bar(Asks.TICKETS, least, usual, least);
     }
@@ -4231,6 +4250,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var usual = judged.usual();
       boolean weekly = usual.spread != null;
       json.put("mean", usual.mean);
+      // weekly: the least that is a spike; mean: the most that is calm
       if (weekly) json.put("limit", judged.bars().least());
       else json.put("limit", judged.bars().all.get(0).tickets);
       json.put("percent", usual.percent(verdict.count()));
@@ -4245,7 +4265,7 @@ final class SpikeNotifier implements Callable<Integer> {
       json.putNull("mean").putNull("limit").putNull("percent");
       json.put("samples", learning.samples);
       json.put("verdict", "learning");
-      json.put("needed", learning.needed);
+      json.put("samples_needed", learning.needed);
     }
     return json;
   }
@@ -4583,6 +4603,7 @@ final class SpikeNotifier implements Callable<Integer> {
   enum Repeat {
     EVERY, GROWTH, FIRST;
 
+    // The words for it, "by half", stand in NoticeWriter.nextMail, README.md, auth.ini.example.
     private static final double GROWN = 1.5; // times the count that was told last
 
     boolean tells(long count, long told) {
@@ -4666,7 +4687,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Config(Path file, World world, boolean offline) {
       super(file, world, offline);
-      check("[zendesk] ClientId", zendeskClient != null || credentials != null, "missing",
+      check("[zendesk] ClientId", zendeskClient != null || credentials != null
+          || isWrong("[zendesk] ClientId") || isWrong("[zendesk] ClientSecret"), "missing",
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
       check("[zendesk] Credentials", zendeskClient != null || credentials == null
           || credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed", "email/token:KEY");
@@ -4681,6 +4703,8 @@ final class SpikeNotifier implements Callable<Integer> {
       check("[misc] NumHours", ruleName != RuleName.MEAN || numHours >= 24 * minSamples,
           "%d hours hold too few days for MinSamples = %d".formatted(numHours, minSamples),
           "at least " + 24 * minSamples);
+      check("[spike] MinSamples", ruleName != RuleName.WEEKLY || minSamples <= 28,
+          minSamples + " are more than the rule weekly has", "at most 28, the days it looks back");
     }
 
     /** With its mistakes unsaid: the watcher's address may be right where another key is not. */
@@ -5027,7 +5051,7 @@ final class SpikeNotifier implements Callable<Integer> {
     <T> List<T> list(String key, String separators, Function<String, T> parse, String expected) {
       asked.add(key);
       var value = values.getOrDefault(key, "");
-      boolean holdsMore = value.matches(".*\\s;.*@.*"); // a semicolon that parts two addresses
+      boolean holdsMore = separators.contains(";") && value.matches(".*\\s;.*@.*"); // addresses
       var text = holdsMore ? value : withoutComment(value);
       var list = new ArrayList<T>();
       try {
@@ -5158,6 +5182,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** A full UTC hour {@code [from, to)}, by its number since 1970. */
   record Hour(long number) implements Comparable<Hour> {
+    static final int NEWS = 168; // hours; what is older is told to nobody
+
     private static final DateTimeFormatter NAME =
         DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH[:00[:00]]['Z']")
             .withResolverStyle(ResolverStyle.STRICT);
@@ -5339,7 +5365,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var place = where + " " + asked.uri().getHost();
         try {
           var answer = sendOnce(asked, type, world.timeout);
-          pace.heed(answer.headers(), world);
+          pace.waitForReset(answer.headers(), world);
           return answer;
         } catch (IOException e) {
           if (hasCause(e, CertificateException.class) || hasCause(e, SSLHandshakeException.class)) {
@@ -5610,7 +5636,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** When the next request may start. One place for all, so that a limit holds for all. */
+  /** When the next request to a server may start. */
   static final class Pace {
     private static final int BURST = 10; // requests that need not wait
     private final long interval; // nanoseconds
@@ -5636,7 +5662,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Waits for the account's limit to reset when others have used up nine tenths of it. */
-    void heed(HttpHeaders headers, World world) {
+    void waitForReset(HttpHeaders headers, World world) {
       long left = Http.number(headers, "ratelimit-remaining", "rate-limit-remaining",
           "x-rate-limit-remaining");
       long limit = Http.number(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
@@ -5760,7 +5786,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     final Clock clock;
     final Ticker ticker;
-    final Duration timeout; // for one HTTP answer
+    final Duration timeout; // for an HTTP answer or an SMTP step; a third of it for a command
     final Map<String, String> env;
     final PrintWriter out; // results
     final PrintWriter err; // everything else
@@ -5819,6 +5845,10 @@ final class SpikeNotifier implements Callable<Integer> {
       } catch (IOException e) { // no Linux
         return System.console() != null && System.getenv("TERM") != null;
       }
+    }
+
+    Duration atMost(Duration limit) {
+      return timeout.compareTo(limit) < 0 ? timeout : limit;
     }
 
     void pause(Duration time) {
@@ -5942,7 +5972,8 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         return task.get(limit.toMillis(), TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
-        throw new IOException("no whole answer within %d s".formatted(limit.toSeconds()));
+        throw new SocketTimeoutException(
+            "no whole answer within %d s".formatted(limit.toSeconds()));
       } catch (InterruptedException e) {
         throw Exit.TRY_LATER.fault(e, "interrupted");
       } catch (ExecutionException e) {
@@ -6060,7 +6091,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!Files.isDirectory(folder)) Files.createDirectories(folder, OWNER_ENTERS);
     }
 
-    /** The plain files of a folder whose names match, sorted; none for no folder. */
+    /** What lies in a folder under a name that matches, sorted; none for no folder. */
     static List<Path> list(Path folder, String name) {
       if (!Files.isDirectory(folder)) return List.of();
       var files = new ArrayList<Path>();
@@ -6135,8 +6166,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var file = history.resolveSibling(history.getFileName() + ".lock");
       try {
         Disk.makeFolder(Disk.folderOf(file));
-        var channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
+        var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE,
             LinkOption.NOFOLLOW_LINKS);
+        var channel = FileChannel.open(file, options, Disk.OWNER_READS);
         if (isTaken(channel)) {
           channel.close();
           throw Exit.TRY_LATER.fault("%s: another run holds the lock; nothing is lost, the next "

@@ -202,10 +202,10 @@ class NoticeTest {
             Wed 25 Nov 14:00      100      21  #####|##################
 
           Why this notice: rule weekly, a spike from 42 tickets on
-            alone 4.0 deviations of 5.0 over 21.2     41.2  decides
-            with the hour before, 3.0                 47.1
-            50 % over 21.2                            31.8
-            5 more than 21.2                          26.2
+            alone 4.0 deviations of 5.0 over 21.2           41.2  decides
+            with the hour before 3.0 deviations of both     47.1
+            50 % over 21.2                                  31.8
+            5 more than 21.2                                26.2
 
           Counted: all tickets of acme.zendesk.com. explain 2026-11-25T14 tells more.
 
@@ -382,7 +382,7 @@ class NoticeTest {
           It began at Wed 25 Nov 12:00 UTC. At its peak 100 tickets came from 12:00 to
           13:00 UTC; in all 139 more than usual.
 
-          Most of them carried checkout_error.
+          The tag that stood out was checkout_error.
 
           The last 24 hours   tickets   usual
             Tue 24 Nov 15:00       22      21  #####|
@@ -661,7 +661,7 @@ class NoticeTest {
           20 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov; usual: 20.
           It began at Wed 25 Nov 12:00 UTC. At its peak 100 tickets came from 12:00 to 13:00 \
           UTC; in all 139 more than usual.
-          Most of them carried checkout_error.
+          The tag that stood out was checkout_error.
           https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
           0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"}""",
           Chat.payload(clear(), Format.SLACK).replace("\\n", "\n"));

@@ -357,6 +357,15 @@ class SpikeNotifierTest {
       assertEquals(verdict, name(verdict(ini, worked(11), count)), why);
     }
 
+    /** With more MinSamples than weeks are known, the days serve, and never nothing at all. */
+    @Test
+    void does_not_go_blind_when_many_samples_are_wanted() {
+      var ini = WEEKLY.replace("[misc]", "MinSamples = 8\n[misc]");
+      var known = new TreeMap<Hour, Long>();
+      Hour.range(JUDGED.plus(-5 * 168), JUDGED).forEach(hour -> known.put(hour, 10L));
+      assertInstanceOf(Spike.class, verdict(ini, known, 90));
+    }
+
     @Test
     void names_the_bar_that_decides_and_the_count_that_each_asks_for() {
       var judged = (Judged) verdict(WEEKLY, worked(18), 18);
@@ -367,7 +376,7 @@ class SpikeNotifierTest {
       }
       assertEquals(List.of(
           "alone 4.0 deviations of 3.4 over 10.7: 24.3",
-          "with the hour before, 3.0: 17.8 decides",
+          "with the hour before 3.0 deviations of both: 17.8 decides",
           "50 % over 10.7: 16.0",
           "5 more than 10.7: 15.7"), words);
       assertEquals(18, judged.bars().least());
@@ -814,6 +823,7 @@ class SpikeNotifierTest {
         "misc | NumTags = 1e3 | '1e3' (expected a whole number from 1 to 1000)",
         "misc | NumHours = 48 | 48 hours hold too few days for MinSamples = 3 (expected at least "
             + "72)",
+        "spike | MinSamples = x | 'x' (expected a whole number from 1 to 10000)",
         "spike | Rule = median | 'median' (expected mean or weekly)",
         "spike | AllClear = perhaps | 'perhaps' (expected yes or no)",
         "spike | TimeZone = Berlin | 'Berlin' (expected a zone such as Europe/Berlin)",
@@ -1192,6 +1202,13 @@ class SpikeNotifierTest {
       assertTrue(last.startsWith("{\"hour\":\"2026-11-24T12:00:00Z\",\"count\":10,\"mean\":10.0,"
           + "\"limit\":24,\"percent\":0.0,\"samples\":13,\"verdict\":\"calm\",\"z\":0.0,"
           + "\"together\":0.0,\"spread\":3.28"), last);
+    }
+
+    @Test
+    void refuse_a_wish_beside_json() {
+      history(30);
+      assertEquals(64, run("backtest", "--json", "--per-month", "2", "-c", folder + "/auth.ini"));
+      assertEquals("--per-month means nothing with --json\n", err.toString());
     }
 
     @Test
