@@ -369,7 +369,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
       boolean isFirst = history.judged() == null;
       var last = countLast(chosen);
-      new Backfill(zendesk, history, this::save, world).before(last, config.numHours);
+      var backfill = new Backfill(zendesk, history, this::save, world);
+      backfill.before(isFirst ? lastHour() : last, config.numHours);
       for (var hour : unjudged(last)) judge(hour);
       if (isFirst) beginWithNow();
 
@@ -395,12 +396,10 @@ final class SpikeNotifier implements Callable<Integer> {
     private Hour countLast(Hour chosen) {
       var last = chosen != null ? chosen : lastHour();
       long count = zendesk.count(last, last.plus(1));
-      var there = zendesk.serverTime();
-      if (there != null && there.isBefore(last.to())) {
-        var over = Hour.lastFull(there);
+      if (lastHour().isBefore(last)) {
+        last = lastHour();
         world.warn("this machine's clock is ahead of Zendesk's, which says %s: judging %s (set the "
-            .formatted(there, over) + "clock)");
-        last = over;
+            .formatted(zendesk.serverTime(), last) + "clock)");
         count = zendesk.count(last, last.plus(1));
       }
       history.put(last, count);
@@ -425,9 +424,9 @@ final class SpikeNotifier implements Callable<Integer> {
       return List.copyOf(hours);
     }
 
-    /** A first run with --hour must not make the hours since then missed ones. */
+    /** After a first run with --hour the hours since then are no missed ones. */
     private void beginWithNow() {
-      history.wasJudged(lastHour());
+      history.wasJudged(lastHour().plus(-1));
       save();
     }
 
@@ -485,8 +484,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return "none";
     }
 
+    /** By this machine's clock, and by Zendesk's once it has told its time. */
     private Hour lastHour() {
-      return Hour.lastFull(world.clock.instant());
+      var here = Hour.lastFull(world.clock.instant());
+      var there = zendesk.serverTime();
+      return there != null && there.isBefore(here.to()) ? Hour.lastFull(there) : here;
     }
 
     private String deliver(Notice notice) {
