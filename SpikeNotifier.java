@@ -256,6 +256,8 @@ final class SpikeNotifier implements Callable<Integer> {
         .setErr(world.err)
         .registerConverter(Hour.class, SpikeNotifier::hourOption)
         .registerConverter(Path.class, SpikeNotifier::pathOption)
+        .registerConverter(LocalDate.class, SpikeNotifier::dateOption)
+        .registerConverter(Double.class, SpikeNotifier::numberOption)
         .setExecutionStrategy(main::execute)
         .setExecutionExceptionHandler((e, command, parsed) -> world.report(e))
         .setParameterExceptionHandler((e, args) -> main.refuse(e));
@@ -271,6 +273,23 @@ final class SpikeNotifier implements Callable<Integer> {
     } catch (DateTimeException e) {
       throw new CommandLine.TypeConversionException(
           "'" + text + "' (expected a UTC hour of 2000 to 2199, such as 2026-11-24T13)");
+    }
+  }
+
+  private static LocalDate dateOption(String text) {
+    try {
+      return LocalDate.parse(text);
+    } catch (DateTimeException e) {
+      throw new CommandLine.TypeConversionException(
+          "'" + text + "' (expected a date such as 2026-08-01)");
+    }
+  }
+
+  private static Double numberOption(String text) {
+    try {
+      return Double.valueOf(text);
+    } catch (NumberFormatException e) {
+      throw new CommandLine.TypeConversionException("'" + text + "' (expected a number)");
     }
   }
 
@@ -426,6 +445,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** After a first run with --hour the hours since then are no missed ones. */
     private void beginWithNow() {
+      history.begin(lastHour());
       history.wasJudged(lastHour().plus(-1));
       save();
     }
@@ -554,10 +574,12 @@ final class SpikeNotifier implements Callable<Integer> {
         long most = count <= Zendesk.SEARCH_MOST ? Zendesk.SEARCH_MOST : MOST_RANKED;
         var seen = new HashSet<Long>();
         while (seen.size() < most && pages.hasNext()) {
+          int before = seen.size();
           for (var ticket : pages.next()) {
             boolean isNew = ticket.isWithin(hour.from(), hour.to()) && seen.add(ticket.id());
             if (isNew) each.accept(shown(ticket));
           }
+          if (seen.size() == before) return ""; // no end would be in sight
         }
         return "";
       } catch (Fault e) {
@@ -601,6 +623,7 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Doctor {
     private static final Duration SKEW = Duration.ofMinutes(2);
     private static final int SAMPLE = 100; // tickets of the made-up spike
+    private static final int MOST_MADE = 1000; // tickets
     private static final String WARNING = "WARNING "; // begins what a check has seen and frowns at
 
     private final Path file;
@@ -783,7 +806,9 @@ final class SpikeNotifier implements Callable<Integer> {
             + "edited, try again in an hour that it lets through)", hour, known.get(hour));
       }
       var tickets = new SpikeTickets(config.omittedTags);
-      for (long i = 0; i < spike.count(); i++) tickets.add(madeUp(hour, i, spike.count()));
+      long read = Math.min(spike.count(), MOST_MADE);
+      for (long i = 0; i < read; i++) tickets.add(madeUp(hour, i, read));
+      if (read < spike.count()) tickets.setMissing("as many as make a sample");
       for (int week = 1; week <= 4; week++) {
         var tally = new Tally(config.omittedTags);
         for (long i = 0; i < 20; i++) tally.add(madeUp(hour.plus(-168L * week), i + 80, 100));
@@ -1648,7 +1673,7 @@ final class SpikeNotifier implements Callable<Integer> {
         failuresInARow = 0;
         return total;
       } catch (Fault e) {
-        if (e.exit != Exit.ZENDESK) throw e;
+        if (e.exit != Exit.ZENDESK && e.exit != Exit.REFUSED) throw e;
         failuresInARow++;
         if (span.hours() == 1) {
           world.warn("%s stays unknown: %s".formatted(span.from, e.getMessage()));
@@ -1697,11 +1722,13 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var pages = zendesk.export(span.from, span.to, pageSize);
         while (total > 0 && pages.hasNext() && seen.size() <= total) {
+          int before = seen.size();
           for (var ticket : pages.next()) {
             boolean isNew = ticket.isWithin(span.from.from(), span.to.from())
                 && seen.add(ticket.id());
             if (isNew) counts[(int) Hour.of(ticket.created()).since(span.from)]++;
           }
+          if (seen.size() == before) break; // no end would be in sight
           progress.show(stored + (long) (span.hours() * (double) seen.size() / total));
           if (isOver()) return true; // what was read is lost, the next run reads it again
         }
@@ -1734,7 +1761,8 @@ final class SpikeNotifier implements Callable<Integer> {
             before));
       }
       boolean hasGrown = before == null || count > before;
-      boolean wasPassed = judgedBefore != null && !judgedBefore.isBefore(hour);
+      boolean wasPassed = judgedBefore != null && !judgedBefore.isBefore(hour)
+          && !history.isBeforeBegin(hour);
       if (hasGrown && wasPassed && last.since(hour) < Hour.NEWS) history.judgeAgain(hour);
       if (++unsaved < SAVED_EVERY) return;
       save.run();
@@ -1797,7 +1825,9 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var folder : List.of(sent, waiting)) {
         var files = Disk.list(folder, NAMES);
         for (int i = files.size() - 1; i >= 0; i--) {
-          var notice = hourOf(files.get(i)).isAfter(hour) ? null : read(files.get(i));
+          var name = files.get(i).getFileName().toString().substring(0, 13);
+          if (!Hour.isName(name) || Hour.parse(name).isAfter(hour)) continue;
+          var notice = read(files.get(i));
           if (notice == null || !isOwn(notice)) continue;
           if (newest == null || ORDER.compare(newest, notice) < 0) newest = notice;
           break;
@@ -1808,10 +1838,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static final Comparator<Notice> ORDER =
         Comparator.comparing(Notice::hour).thenComparing(notice -> notice.topic.kind);
-
-    private static Hour hourOf(Path file) {
-      return Hour.parse(file.getFileName().toString().substring(0, 13));
-    }
 
     /**
      * The topic of the open episode that a spike of that hour goes on, or null when it opens one.
@@ -1832,17 +1858,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Null for no file, and for one that is no notice of this edition. */
     static Notice read(Path file) {
-      var text = Disk.read(file, Exit.HISTORY);
-      if (text == null) return null;
       try {
-        var notice = JSON.readValue(text, Notice.class);
-        boolean isWhole = notice != null && notice.topic != null && notice.facts != null
-            && notice.words != null && notice.topic.kind != null;
-        if (!isWhole) return null;
-        Hour.parse(notice.topic.hour);
-        Hour.parse(notice.topic.start);
-        return notice;
-      } catch (JsonProcessingException | DateTimeException | NullPointerException e) {
+        var text = Files.isRegularFile(file) ? Disk.read(file, Exit.HISTORY) : null;
+        var notice = text == null ? null : JSON.readValue(text, Notice.class);
+        return notice != null && notice.isWhole() ? notice : null;
+      } catch (JsonProcessingException | Fault e) {
         return null;
       }
     }
@@ -1900,6 +1920,12 @@ final class SpikeNotifier implements Callable<Integer> {
         if (notice == null) {
           world.warn(Disk.shown(file) + ": is no notice of this edition (look at it, then delete "
               + "it)");
+        } else if (!file.getFileName().toString().equals(notice.fileName())) {
+          world.warn(Disk.shown(file) + ": is not sent under this name (rename it to "
+              + notice.fileName() + ", or delete it)");
+        } else if (!ledger.isOwn(notice)) {
+          world.warn(Disk.shown(file) + ": tells of another account or Query (expected a folder of "
+              + "its own for each)");
         } else if (notice.hour().plus(1 + Hour.NEWS).isBefore(Hour.of(world.clock.instant()))) {
           giveUp(notice);
         } else {
@@ -2108,28 +2134,35 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     Map<String, Reply> send(Notice notice, List<String> receivers) {
       var message = message(notice);
-      var smtp = signedIn();
       var replies = new LinkedHashMap<String, Reply>();
-      bounded(world.timeout, () -> smtp.address(config.sender.getAddress(), receivers, replies));
-      var accepted = receivers.stream().filter(each -> replies.get(each).isYes()).toList();
-      if (!accepted.isEmpty()) {
-        var reply = bounded(ANSWER_TO_DATA.plus(world.timeout), () -> smtp.data(message));
-        for (var receiver : accepted) replies.put(receiver, reply);
+      var left = new ArrayList<>(receivers);
+      while (!left.isEmpty()) {
+        var smtp = signedIn();
+        var hungUp = bounded(world.timeout,
+            () -> smtp.address(config.sender.getAddress(), left, replies));
+        left.removeIf(receiver -> hungUp == null || receiver.equals(hungUp));
+        if (hungUp != null) continue; // the others are asked in a conversation of their own
+        var accepted = receivers.stream().filter(each -> replies.get(each).isYes()).toList();
+        if (!accepted.isEmpty()) {
+          var reply = bounded(ANSWER_TO_DATA.plus(world.timeout), () -> smtp.data(message));
+          for (var receiver : accepted) replies.put(receiver, reply);
+        }
+        smtp.end();
       }
-      smtp.end();
       replies.replaceAll((receiver, reply) ->
           new Reply(reply.code, world.foreign(reply.words)));
       refuseIfSignInIsMissing(replies.values());
       return replies;
     }
 
-    /** Some servers offer mail without a sign-in, and refuse it then. */
+    /** Some servers offer mail without a sign-in, and refuse it to all then. */
     private void refuseIfSignInIsMissing(Collection<Reply> replies) {
       for (var reply : replies) {
-        if (reply.code != 530) continue;
-        throw Exit.REFUSED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
-            server(), reply.words);
+        if (reply.code != 530) return;
       }
+      var words = replies.iterator().next().words;
+      throw Exit.REFUSED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
+          server(), world.foreign(words));
     }
 
     /** Asks the server about every receiver, without sending. @return what was seen */
@@ -2330,12 +2363,24 @@ final class SpikeNotifier implements Callable<Integer> {
       return Objects.requireNonNullElse(getExtensionParameter("AUTH"), "");
     }
 
-    /** Notes the reply to each receiver; that to the sender is everybody's when it is no yes. */
-    synchronized Void address(String sender, List<String> receivers, Map<String, Reply> noted)
+    /**
+     * Notes the reply to each receiver; that to the sender is everybody's when it is for now, or
+     * about the mail's size or the sign-in.
+     *
+     * @return the receiver at whom the server hung up (421), or null
+     * @throws MessagingException also when the server does not take the sender at all
+     */
+    synchronized String address(String sender, List<String> receivers, Map<String, Reply> noted)
         throws MessagingException {
       var from = say("MAIL FROM:<" + sender + ">");
+      boolean isOfMail = from.code == 530 || from.code == 552;
+      if (from.isNo() && !isOfMail) {
+        throw new MessagingException("refuses the sender: " + from.words + " (check Sender)");
+      }
       for (var receiver : receivers) {
-        noted.put(receiver, from.isYes() ? say("RCPT TO:<" + receiver + ">") : from);
+        var reply = from.isYes() ? say("RCPT TO:<" + receiver + ">") : from;
+        noted.put(receiver, reply);
+        if (reply.code == 421 && from.isYes()) return receiver;
       }
       return null;
     }
@@ -2475,7 +2520,11 @@ final class SpikeNotifier implements Callable<Integer> {
         lines.add("```");
       }
       var link = "\n" + notice.facts.link();
-      return cut(String.join("\n", lines), LONGEST - link.length()) + link;
+      var text = String.join("\n", lines);
+      for (int most = LONGEST; text.length() + link.length() > LONGEST; most -= 50) {
+        text = cut(text, most);
+      }
+      return text + link;
     }
 
     /**
@@ -2518,7 +2567,12 @@ final class SpikeNotifier implements Callable<Integer> {
           .header("Content-Type", "application/json; charset=utf-8")
           .POST(HttpRequest.BodyPublishers.ofString(Chat.payload(notice, format)))
           .build();
-      http.sendOnce(request, Void.class, world.atMost(LIMIT));
+      try {
+        http.sendOnce(request, Void.class, world.atMost(LIMIT));
+      } catch (Unavailable e) {
+        if (e.status == 409) throw new Refused(e.status, e.getMessage()); // is for later at Zendesk
+        throw e;
+      }
     }
 
     /** Google Chat holds an episode together by a key in the address. */
@@ -2615,7 +2669,12 @@ final class SpikeNotifier implements Callable<Integer> {
    * @param subject the same for all mails of an episode, since Gmail threads by subject
    */
   record Topic(String account, String query, String hour, Kind kind, String start,
-      String subject) { }
+      String subject) {
+    boolean isWhole() {
+      return account != null && query != null && kind != null && subject != null
+          && Hour.isName(hour) && Hour.isName(start);
+    }
+  }
 
   /**
    * The figures, for programs. Stored in out: a component that is added must be able to be null
@@ -2643,6 +2702,12 @@ final class SpikeNotifier implements Callable<Integer> {
     Notice {
       accepted = accepted == null ? new TreeMap<>() : new TreeMap<>(accepted);
       refused = refused == null ? new TreeMap<>() : new TreeMap<>(refused);
+    }
+
+    /** Whether nothing is missing that is read later: files of out/ may have been edited. */
+    boolean isWhole() {
+      return topic != null && topic.isWhole() && facts != null && words != null
+          && words.text != null && words.html != null && words.chat != null && words.rows != null;
     }
 
     Hour hour() {
@@ -2767,31 +2832,36 @@ final class SpikeNotifier implements Callable<Integer> {
     Notice clear(Calm calm, Notice opening) {
       var start = Hour.parse(opening.topic.start);
       var over = calm.hour();
-      var peak = over;
-      long highest = -1;
+      var last = start; // its last hour
+      var peak = start;
+      long highest = opening.facts.count;
       double excess = 0;
       for (var hour = start; hour.isBefore(over); hour = hour.plus(1)) {
-        if (!judge.counts.knows(hour)) continue;
-        long count = judge.counts.at(hour);
-        if (count > highest) {
-          highest = count;
+        boolean isSpike = judge.counts.knows(hour) && judge.verdict(hour) instanceof Spike;
+        if (!isSpike) continue;
+        var spike = (Spike) judge.verdict(hour);
+        last = hour;
+        excess += spike.excess();
+        if (spike.count() > highest) {
+          highest = spike.count();
           peak = hour;
         }
-        var usual = judge.usuals.usual(hour);
-        if (usual != null) excess += Math.max(0, count - usual.mean);
       }
-      var headline = "Over at " + time(over.from()) + " UTC after "
-          + count(over.since(start), "hour") + ".";
+      var headline = "Over at " + time(last.to()) + " UTC after "
+          + count(last.since(start) + 1, "hour") + ".";
       var now = count(calm.count(), "ticket") + " at " + account() + " from " + span(over) + ", "
           + day(over) + "; usual: " + number(calm.usual().mean) + ".";
       var summary = "It began at " + dayAndTime(start) + ". "
-          + (highest < 0 ? "" : "At its peak " + count(highest, "ticket") + " came from "
-              + span(peak) + "; in all " + whole(excess) + " more than usual.");
+          + "At its peak " + count(highest, "ticket") + " came from " + span(peak) + "; in all "
+          + whole(excess) + " more than usual.";
       var mail = new MailBody();
 
       mail.title(headline);
       mail.line(now);
       mail.line(summary);
+      if (isLate(over)) {
+        mail.line("This notice comes late, at " + dayAndTime(world.clock.instant()) + ".");
+      }
       var chat = new ArrayList<>(List.of(headline, now, summary));
       if (opening.facts.cause != null) {
         var tag = "The tag that stood out was " + opening.facts.cause + ".";
@@ -2832,7 +2902,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return "What its tags usually are is not known (" + tickets.noUsual() + ").";
       }
       if (tickets.ranked().isEmpty()) return "None of its tickets carries a tag that is shown.";
-      if (cause == null) return "No tag stands out: their shares are as usual.";
+      if (cause == null) return "No tag stands out beyond chance.";
       var read = tickets.missing().isEmpty() ? "" : " that were read";
       return cause.count() + " of the " + tickets.size() + read + " carry " + cause.tag()
           + (cause.isNew() ? ", which this hour usually has on none."
@@ -3580,6 +3650,7 @@ final class SpikeNotifier implements Callable<Integer> {
     static final int SEARCH_MOST = 1000; // search gives no more results, the rest is export's
     static final int PAGE = 1000;        // of export
     static final int SMALL_PAGE = 100;   // for when big pages are too slow for Zendesk
+    private static final Instant FIRST_PLAUSIBLE = Instant.parse("2020-01-01T00:00:00Z");
     private static final LocalDate WARNED_FROM = LocalDate.of(2027, 1, 1);
 
     private final Config config;
@@ -3667,7 +3738,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private <T> T get(String link, Class<T> type) {
-      var url = link.startsWith("/") ? URI.create(config.zendeskUrl + link) : onSameHost(link);
+      var url = onSameHost(link.startsWith("/") ? config.zendeskUrl + link : link);
       try {
         return ask(url, type);
       } catch (Refused e) {
@@ -3690,7 +3761,8 @@ final class SpikeNotifier implements Callable<Integer> {
           .header("Authorization", authorization())
           .build(), type, "[zendesk]");
       var date = Http.date(answer.headers().firstValue("date").orElse(""));
-      if (date != null) serverTime = date;
+      boolean isPlausible = date != null && date.isAfter(FIRST_PLAUSIBLE);
+      if (isPlausible) serverTime = date;
       tokenWorked = token != null;
       return answer.value();
     }
@@ -4340,11 +4412,18 @@ final class SpikeNotifier implements Callable<Integer> {
      *
      * @param account and {@code query} tell what is counted
      * @param judged  the newest hour that was judged, or null before the first
+     * @param begun   the hour of the first run, or null where an older edition ran; what came
+     *                before it is no news
      * @param again   earlier hours to be judged once more, since their counts grew
      */
-    record State(String account, String query, String judged, List<String> again) {
+    record State(String account, String query, String begun, String judged, List<String> again) {
       State {
         again = again == null ? List.of() : List.copyOf(again);
+      }
+
+      boolean isWhole() {
+        return account != null && query != null && (begun == null || Hour.isName(begun))
+            && (judged == null || Hour.isName(judged)) && again.stream().allMatch(Hour::isName);
       }
     }
 
@@ -4377,7 +4456,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var text = Disk.read(history.stateFile, Exit.HISTORY);
       if (text == null) {
         var newest = history.known.isEmpty() ? null : history.known.lastKey().name();
-        history.state = new State(account, words, newest, List.of());
+        history.state = new State(account, words, null, newest, List.of());
         return history;
       }
       history.state = history.parseState(text);
@@ -4388,10 +4467,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private State parseState(String text) {
       try {
         var state = JSON.readValue(text, State.class);
-        if (state.judged != null) Hour.parse(state.judged);
-        state.again.forEach(Hour::parse);
-        if (state.account != null && state.query != null) return state;
-      } catch (JsonProcessingException | DateTimeException e) {
+        if (state != null && state.isWhole()) return state;
+      } catch (JsonProcessingException e) {
         // said below
       }
       throw Exit.HISTORY.fault("%s: is no state of a history (delete it: the next run makes it "
@@ -4437,6 +4514,15 @@ final class SpikeNotifier implements Callable<Integer> {
       return state.judged == null ? null : Hour.parse(state.judged);
     }
 
+    /** Notes that the first run is on, so that nothing before that hour is news. */
+    void begin(Hour hour) {
+      state = new State(state.account, state.query, hour.name(), state.judged, state.again);
+    }
+
+    boolean isBeforeBegin(Hour hour) {
+      return state.begun != null && hour.isBefore(Hour.parse(state.begun));
+    }
+
     /** The hours to be judged once more, oldest first. */
     List<Hour> again() {
       return state.again.stream().map(Hour::parse).sorted().toList();
@@ -4446,7 +4532,8 @@ final class SpikeNotifier implements Callable<Integer> {
     void judgeAgain(Hour hour) {
       var again = new TreeSet<>(state.again);
       again.add(hour.name());
-      state = new State(state.account, state.query, state.judged, List.copyOf(again));
+      state = new State(state.account, state.query, state.begun, state.judged,
+          List.copyOf(again));
     }
 
     /** Notes that the hour was judged; {@link #save} stores it. */
@@ -4454,7 +4541,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var again = new TreeSet<>(state.again);
       again.remove(hour.name());
       var newest = judged() == null || judged().isBefore(hour) ? hour.name() : state.judged;
-      state = new State(state.account, state.query, newest, List.copyOf(again));
+      state = new State(state.account, state.query, state.begun, newest, List.copyOf(again));
     }
 
     /** The state first: a kill between leaves an hour that is judged once too often, not missed. */
@@ -4524,8 +4611,17 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static List<String> cells(String line, String separator) {
       var cells = new ArrayList<String>();
-      var outsideQuotes = separator + "(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)";
-      for (var cell : line.split(outsideQuotes, -1)) cells.add(unquoted(cell.strip()).strip());
+      boolean quoted = false;
+      int start = 0;
+      for (int i = 0; i <= line.length(); i++) {
+        boolean isEnd = i == line.length() || !quoted && line.startsWith(separator, i);
+        if (isEnd) {
+          cells.add(unquoted(line.substring(start, i).strip()).strip());
+          start = i + 1;
+        } else if (line.charAt(i) == '"') {
+          quoted = !quoted;
+        }
+      }
       return cells;
     }
 
@@ -4760,8 +4856,10 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static String host(String text) {
-      var name = IDN.toASCII(text);
-      require(HOST.matcher(name).matches() || name.matches("\\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]*]?"));
+      var name = IDN.toASCII(text.replaceFirst("\\.$", ""));
+      boolean isLiteral = name.matches("\\[\\d{1,3}(\\.\\d{1,3}){3}]");
+      isLiteral |= name.matches("\\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]*]?");
+      require(isLiteral || HOST.matcher(name).matches());
       return name;
     }
 
@@ -4981,6 +5079,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var expected = "a file, or one that can be made";
       try {
         var given = text(key, fallback);
+        check(key, !given.startsWith("~"), "'" + given + "'", "a whole path: ~ is no folder here");
         var path = folder.resolve(Disk.path(given)).normalize();
         boolean isFile = path.getFileName() != null && !given.endsWith("/");
         check(key, isFile && !Files.isDirectory(path), "'" + given + "' is a folder", expected);
@@ -5005,9 +5104,9 @@ final class SpikeNotifier implements Callable<Integer> {
       if (value == null) return null;
       var url = uri(value);
       if (url != null && url.getUserInfo() == null) {
-        if ("https".equals(url.getScheme())) return url;
+        if ("https".equalsIgnoreCase(url.getScheme())) return url;
         boolean near = isLoopback(url.getHost()) || privateToo && isPrivate(url.getHost());
-        if ("http".equals(url.getScheme()) && near) return url;
+        if ("http".equalsIgnoreCase(url.getScheme()) && near) return url;
       }
       check(key, false, "malformed", privateToo ? "an https URL, or http to a private address"
           : "an https URL, or http to this machine");
@@ -5017,7 +5116,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static URI uri(String text) {
       try {
         var url = new URI(text);
-        return url.getHost() == null ? null : url;
+        boolean isComplete = url.getHost() != null && url.getPort() <= 65_535;
+        return isComplete ? url : null;
       } catch (URISyntaxException e) {
         return null;
       }
@@ -5034,6 +5134,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var value = text(key, null);
       if (value == null) return null;
       secrets.add(value);
+      for (var piece : value.split("[/?&=]+")) {
+        if (piece.length() >= 8 && !piece.contains(".")) secrets.add(piece); // servers echo them
+      }
       holdsSecrets = true;
       return url(key, privateToo);
     }
@@ -5206,6 +5309,14 @@ final class SpikeNotifier implements Callable<Integer> {
         throw new DateTimeException("year out of range");
       }
       return of(time.toInstant(ZoneOffset.UTC));
+    }
+
+    static boolean isName(String text) {
+      try {
+        return text != null && parse(text).name().equals(text);
+      } catch (DateTimeException e) {
+        return false;
+      }
     }
 
     static Hour lastFull(Instant now) {
@@ -5732,7 +5843,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (value.isEmpty()) return null;
       try {
         var proxy = new URI(value.contains("://") ? value : "http://" + value);
-        if (proxy.getHost() != null) return proxy;
+        if (proxy.getHost() != null && proxy.getPort() <= 65_535) return proxy;
       } catch (URISyntaxException e) {
         // said below, without the value, which may hold a password
       }
@@ -6282,7 +6393,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Other people's text: no line break, control or direction mark, no half of a character. */
   static String clean(String text) {
-    return text.replaceAll("[\\p{Cc}\\p{Cs}\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e"
+    var tame = text.replaceAll("(\\p{M}{4})\\p{M}+", "$1"); // marks heaped upon one letter
+    return tame.replaceAll("[\\p{Cc}\\p{Cs}\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e"
         + "\\u2066-\\u2069\\ufeff]+", " ");
   }
 

@@ -186,7 +186,7 @@ class DeliveryTest extends Scenario {
     /** One that cannot be taken must not keep back what comes after it. */
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-        ".; 552 5.3.4 too big", "DATA; 554 no", "MAIL FROM; 553 sender not known",
+        ".; 552 5.3.4 too big", "DATA; 554 no", "MAIL FROM; 552 5.3.4 too big",
         "RCPT TO; 550 no such user",
     })
     void that_nobody_takes_is_laid_aside_and_blocks_nothing(String command, String reply)
@@ -221,6 +221,40 @@ class DeliveryTest extends Scenario {
         assertEquals(code, outcome.code(), outcome.err());
         assertTrue(outcome.err().startsWith("[email] localhost:" + smtp.port() + " " + words),
             outcome.err());
+      }
+    }
+
+    /** The config is at fault, so nothing is given up. */
+    @Test
+    void waits_when_the_sender_is_refused() throws IOException {
+      try (var smtp = smtp("MAIL FROM", "553 5.7.1 not owned by user")) {
+        assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] localhost:" + smtp.port()
+            + ": refuses the sender: 553 5.7.1 not owned by user (check Sender)"));
+        assertEquals(List.of(SPIKE), files("outbox"));
+        smtp.script("MAIL FROM", "250 ok");
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
+      }
+    }
+
+    @Test
+    void reaches_the_others_when_the_server_hangs_up_at_one() throws IOException {
+      try (var smtp = smtp("RCPT TO:<a@", "421 4.7.0 try later|CLOSE")) {
+        var outcome = run(Exit.TRY_LATER);
+        assertTrue(outcome.err().contains("a@acme.example takes " + SPIKE + " later: 421 4.7.0"),
+            outcome.err());
+        assertEquals(1, smtp.mails.size());
+        assertTrue(notice("outbox", SPIKE).path("accepted").has("b@acme.example"));
+      }
+    }
+
+    /** Relays want a sign-in for some receivers only. */
+    @Test
+    void is_noted_for_who_accepted_although_another_wants_a_sign_in() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "530 5.7.1 authentication required to relay")) {
+        run(Exit.TRY_LATER);
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
       }
     }
 
@@ -454,6 +488,26 @@ class DeliveryTest extends Scenario {
       assertEquals(1, mail.received.size());
     }
 
+    /** What people leave there must neither stop a run nor go out again and again. */
+    @Test
+    void is_proof_against_odd_files() throws IOException {
+      Files.createDirectories(folder.resolve("out/outbox/dir.json"));
+      Files.write(folder.resolve("out/outbox/u.json"), new byte[] {(byte) 0xff, (byte) 0xfe});
+      Files.createDirectories(folder.resolve("out/sent"));
+      Files.writeString(folder.resolve("out/sent/2026-11-31T10.spike.json"), "{}");
+      run(Exit.OK);
+      Files.copy(folder.resolve("out/sent/" + SPIKE), folder.resolve("out/outbox/again.json"));
+      var other = Fakes.read(folder.resolve("out/sent/" + SPIKE)).replace("acme.zendesk.com", "x");
+      Files.writeString(folder.resolve("out/outbox/2026-11-10T09.spike.json"),
+          other.replace("2026-11-10T13", "2026-11-10T09"));
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.err().contains("again.json: is not sent under this name (rename it to "
+          + SPIKE), outcome.err());
+      assertTrue(outcome.err().contains("tells of another account or Query"), outcome.err());
+      assertEquals(1, mail.received.size());
+      Files.delete(folder.resolve("out/outbox/u.json"));
+    }
+
     @Test
     void must_be_able_to_note_what_is_sent_before_anything_goes_out() throws IOException {
       Files.createDirectories(folder.resolve("out"));
@@ -637,6 +691,17 @@ class DeliveryTest extends Scenario {
     }
 
     @Test
+    void lasted_as_long_as_its_hours_though_nobody_ran_for_days() throws IOException {
+      run(Exit.OK);
+      mail.received.clear();
+      later(80);
+      Fakes.known(folder, NOW.plus(1), NOW.plus(79), 10);
+      run(Exit.OK);
+      assertTrue(mail.received.get(0).text().startsWith("Over at 14:00 UTC after 1 hour."),
+          mail.received.get(0).text());
+    }
+
+    @Test
     void of_three_weeks_keeps_its_root() throws IOException {
       run(Exit.OK);
       var file = folder.resolve("out/sent/" + SPIKE);
@@ -653,7 +718,7 @@ class DeliveryTest extends Scenario {
   @Nested
   class A_webhook {
     @ParameterizedTest
-    @CsvSource({"400", "403", "404", "410", "302"})
+    @CsvSource({"400", "403", "404", "409", "410", "302"})
     void that_refuses_is_told_once_and_blocks_nothing(int status) throws IOException {
       desk(hour -> hour.isBefore(NOW) ? 10 : 40);
       try (var hook = new Hook()) {
@@ -702,6 +767,19 @@ class DeliveryTest extends Scenario {
         run(Exit.TRY_LATER);
         assertEquals(1, mail.received.size());
         assertEquals(1, hook.asked.size());
+      }
+    }
+
+    /** As n8n does: the path is the secret. */
+    @Test
+    void that_echoes_its_path_tells_no_secret() throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 404;
+        hook.answer = "{\"message\":\"The webhook \\\"POST s3cr3tpath-91ab\\\" is unknown\"}";
+        config("webhook/Url = " + hook.url() + "/webhook/s3cr3tpath-91ab");
+        var outcome = run(Exit.TRY_LATER);
+        assertFalse(outcome.err().contains("s3cr3tpath"), outcome.err());
+        assertFalse(Fakes.read(folder.resolve("out/sent/" + SPIKE)).contains("s3cr3tpath"));
       }
     }
 

@@ -391,6 +391,30 @@ class EdgeTest extends Scenario {
       assertTrue(counts.get() < 90, "requests: " + counts);
     }
 
+    /** Hours of before the first run are no news, even where they could not be read then. */
+    @Test
+    void that_was_cut_short_mails_no_old_spikes() throws IOException {
+      desk(hour -> hour.equals(NOW.plus(-30)) || hour.equals(NOW.plus(-50)) ? 60 : 10);
+      var counts = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.contains("search/") && counts.incrementAndGet() > 1
+          && answer(503, "").takes(exchange, path);
+      run(Exit.OK);
+      desk.trouble = Trouble.NONE;
+      later(1);
+      run(Exit.OK);
+      assertEquals(0, mail.received.size());
+    }
+
+    /** What cannot be read of the past never stops the last hour from being judged. */
+    @Test
+    void judges_the_last_hour_where_the_past_is_forbidden() throws IOException {
+      var counts = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.contains("count") && counts.incrementAndGet() > 1
+          && answer(403, "{\"error\":\"Forbidden\"}").takes(exchange, path);
+      known(120, 10);
+      assertTrue(run(Exit.OK).out().contains("verdict=spike alert=sent"));
+    }
+
     @Test
     void goes_on_in_the_next_run_after_45_minutes() throws IOException {
       desk(hour -> 3000);
@@ -897,6 +921,22 @@ class EdgeTest extends Scenario {
           .takes(exchange, path);
       run(Exit.OK);
       assertTrue(told().contains("a next page that was read already"), told());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"URL/api/v2/search.json?page=",
+        "/api/v2/search.json?query=created>=20 x="})
+    void are_read_no_further_than_sense_goes(String next) throws IOException {
+      desk(hour -> hour.equals(NOW) ? 400 : 10);
+      known(240, 10);
+      var pages = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.endsWith("search.json") && answer(200,
+          "{\"count\":400,\"next_page\":\"" + next.replace("URL", desk.url())
+              + pages.incrementAndGet() + "\",\"results\":["
+              + ticket("1", "\"2026-11-10T13:01:00Z\"", "") + "]}").takes(exchange, path);
+      run(Exit.OK);
+      assertTrue(pages.get() < 10, "pages: " + pages);
+      assertEquals(1, mail.received.size());
     }
 
     @Test

@@ -622,7 +622,8 @@ class NoticeTest {
     void stays_under_1900_characters_and_neutralises_what_others_wrote(Format format)
         throws IOException {
       for (var evil : List.of("<!channel>", "<https://bad.example|here>", "@all", "@everyone",
-          "[x](https://bad.example)", "```", "<users/all>", "\u202e" + "x".repeat(3000))) {
+          "[x](https://bad.example)", "```", "<users/all>", "a" + "\u0301".repeat(5000),
+          "\u202e" + "x".repeat(3000))) {
         var notice = spike(tickets(100, evil), null, 100);
         var payload = Chat.payload(notice, format);
         if (format == Format.JSON) continue; // for programs: the facts as they are

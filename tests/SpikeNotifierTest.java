@@ -642,6 +642,7 @@ class SpikeNotifierTest {
           {
             "account" : "acme.zendesk.com",
             "query" : "tags:vip",
+            "begun" : null,
             "judged" : "2026-11-23T00",
             "again" : [ "2026-11-22T19" ]
           }
@@ -674,6 +675,23 @@ class SpikeNotifierTest {
       var file = write("history.csv", HEADER + "2026-11-23,1,2" + ",".repeat(22) + "\n");
       assertEquals(midnight.plus(1), History.open(file, "acme", "").judged());
       assertNull(History.open(folder.resolve("none.csv"), "acme", "").judged());
+    }
+
+    @Test
+    void survives_a_line_of_many_quotes() {
+      var line = "\"a\",".repeat(20_000);
+      var file = write("history.csv", HEADER + line + "\n");
+      assertEquals(Exit.HISTORY, assertThrows(Fault.class, () -> History.read(file)).exit);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"null", "{}", "[]",
+        "{\"account\":\"a\",\"query\":\"\",\"judged\":\"x\"}"})
+    void with_a_state_that_makes_no_sense_is_told(String state) {
+      write("history.csv.state", state);
+      var thrown = assertThrows(Fault.class, () ->
+          History.open(folder.resolve("history.csv"), "a", ""));
+      assertTrue(thrown.getMessage().contains("is no state of a history"), thrown.getMessage());
     }
 
     @Test
@@ -840,6 +858,9 @@ class SpikeNotifierTest {
             + "acme.zendesk.com)",
         "zendesk | BaseUrl = http://acme.example.com | malformed (expected an https URL, or http "
             + "to this machine)",
+        "webhook | Url = https://hooks.example.com:99999/secret | malformed (expected an https "
+            + "URL, or http to this machine)",
+        "default | SpikeDB = ~/h.csv | '~/h.csv' (expected a whole path: ~ is no folder here)",
         "webhook | Url = http://hooks.example.com/secret | malformed (expected an https URL, or "
             + "http to this machine)",
         "monitor | PingUrl = http://hc.example.com/secret | malformed (expected an https URL, or "
@@ -1231,6 +1252,8 @@ class SpikeNotifierTest {
         "backtest -v | -v means nothing to backtest",
         "--hour 1026-11-24T13 | Invalid value for option '--hour': '1026-11-24T13' (expected a UTC "
             + "hour of 2000 to 2199, such as 2026-11-24T13)",
+        "backtest --since 2026-13-01 | Invalid value for option '--since': '2026-13-01' (expected "
+            + "a date such as 2026-08-01)",
         "--hour yesterday | Invalid value for option '--hour': 'yesterday' (expected a UTC hour of "
             + "2000 to 2199, such as 2026-11-24T13)",
     })
