@@ -2929,10 +2929,9 @@ final class SpikeNotifier implements Callable<Integer> {
     private static String senders(SpikeTickets tickets) {
       var requesters = tickets.requesters();
       int most = mostOfOne(tickets);
-      var wrote = requesters.size() == 1 ? "One person wrote" : requesters.size()
-          + " people wrote";
-      if (most == 1) return wrote + "; no one more than once.";
-      return wrote + "; no one more than " + most + " times.";
+      if (requesters.size() == 1) return "One person wrote " + count(most, "ticket") + ".";
+      var wrote = requesters.size() + " people wrote; no one more than ";
+      return wrote + (most == 1 ? "once." : most + " times.");
     }
 
     private String soFar(Hour hour, SoFar soFar) {
