@@ -254,10 +254,11 @@ final class SpikeNotifier implements Callable<Integer> {
     var line = new CommandLine(main)
         .setOut(world.out)
         .setErr(world.err)
-        .registerConverter(Hour.class, SpikeNotifier::hourOption)
         .registerConverter(Path.class, SpikeNotifier::pathOption)
-        .registerConverter(LocalDate.class, SpikeNotifier::dateOption)
-        .registerConverter(Double.class, SpikeNotifier::numberOption)
+        .registerConverter(Hour.class, option(Hour::parse,
+            "a UTC hour of 2000 to 2199, such as 2026-11-24T13"))
+        .registerConverter(LocalDate.class, option(LocalDate::parse, "a date such as 2026-08-01"))
+        .registerConverter(Double.class, option(Double::valueOf, "a number"))
         .setExecutionStrategy(main::execute)
         .setExecutionExceptionHandler((e, command, parsed) -> world.report(e))
         .setParameterExceptionHandler((e, args) -> main.refuse(e));
@@ -267,30 +268,17 @@ final class SpikeNotifier implements Callable<Integer> {
     return line;
   }
 
-  private static Hour hourOption(String text) {
-    try {
-      return Hour.parse(text);
-    } catch (DateTimeException e) {
-      throw new CommandLine.TypeConversionException(
-          "'" + text + "' (expected a UTC hour of 2000 to 2199, such as 2026-11-24T13)");
-    }
-  }
-
-  private static LocalDate dateOption(String text) {
-    try {
-      return LocalDate.parse(text);
-    } catch (DateTimeException e) {
-      throw new CommandLine.TypeConversionException(
-          "'" + text + "' (expected a date such as 2026-08-01)");
-    }
-  }
-
-  private static Double numberOption(String text) {
-    try {
-      return Double.valueOf(text);
-    } catch (NumberFormatException e) {
-      throw new CommandLine.TypeConversionException("'" + text + "' (expected a number)");
-    }
+  /** Reads an option; what cannot be read is told without the name of a Java class. */
+  private static <T> CommandLine.ITypeConverter<T> option(Function<String, T> parse,
+      String expected) {
+    return text -> {
+      try {
+        return parse.apply(text);
+      } catch (DateTimeException | NumberFormatException e) {
+        throw new CommandLine.TypeConversionException(
+            "'" + text + "' (expected " + expected + ")");
+      }
+    };
   }
 
   private static Path pathOption(String text) {
@@ -390,7 +378,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var last = countLast(chosen);
       var backfill = new Backfill(zendesk, history, this::save, world);
       backfill.before(isFirst ? lastHour() : last, config.numHours);
-      for (var hour : unjudged(last)) judge(hour);
+      var judge = new Judge(rule, history.counts());
+      for (var hour : unjudged(last)) judge(hour, judge);
       if (isFirst) beginWithNow();
 
       if (!dryRun) outbox.prune();
@@ -451,8 +440,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
-    private void judge(Hour hour) {
-      var judge = new Judge(rule, history.counts());
+    private void judge(Hour hour, Judge judge) {
       var verdict = judge.verdict(hour);
       var alert = "none";
       SpikeTickets tickets = null;
@@ -869,8 +857,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String local() {
-      boolean isUtc = config.zone.getRules().getOffset(hour.from()).equals(ZoneOffset.UTC);
-      return isUtc ? "" : ", " + localTime(hour) + " " + config.zone.getId();
+      return hour.isUtcIn(config.zone) ? "" : ", " + localTime(hour) + " " + config.zone.getId();
     }
 
     private String localTime(Hour hour) {
@@ -1117,11 +1104,11 @@ final class SpikeNotifier implements Callable<Integer> {
       var lines = new ArrayList<Line>();
       lines.add(ownLine);
       for (double threshold : List.of(0.5, 1.0, 2.0)) {
-        addUnlessAlike(lines, line(Rule.of(config, RuleName.MEAN, threshold, own.deviations)));
+        addUnlessAlike(lines, line(new Rule(config, RuleName.MEAN, threshold, own.deviations)));
       }
       for (double threshold : List.of(0.5, 1.0)) {
         for (double deviations : List.of(2.5, 3.0, 4.0, 5.0)) {
-          addUnlessAlike(lines, line(Rule.of(config, RuleName.WEEKLY, threshold, deviations)));
+          addUnlessAlike(lines, line(new Rule(config, RuleName.WEEKLY, threshold, deviations)));
         }
       }
       lines.sort(Comparator.comparingDouble(Line::spikes).reversed());
@@ -1181,10 +1168,10 @@ final class SpikeNotifier implements Callable<Integer> {
       for (double threshold : THRESHOLDS) {
         double atLeast = Math.max(threshold, own.threshold);
         if (!own.isWeekly()) {
-          rules.add(Rule.of(config, RuleName.MEAN, atLeast, own.deviations));
+          rules.add(new Rule(config, RuleName.MEAN, atLeast, own.deviations));
         }
         for (double deviations : DEVIATIONS) {
-          rules.add(Rule.of(config, RuleName.WEEKLY, atLeast,
+          rules.add(new Rule(config, RuleName.WEEKLY, atLeast,
               Math.max(deviations, own.deviations)));
         }
       }
@@ -1615,7 +1602,12 @@ final class SpikeNotifier implements Callable<Integer> {
       var checked = last.plus(-Math.min(CHECKED, numHours));
       reconcile(new Span(checked, last), null);
       for (var gap : gaps(first, checked)) reconcile(gap, null);
-      if (unsaved > 0) save.run();
+      if (unsaved > 0) save();
+    }
+
+    private void save() {
+      save.run();
+      unsaved = 0;
     }
 
     private record Span(Hour from, Hour to) {
@@ -1655,6 +1647,7 @@ final class SpikeNotifier implements Callable<Integer> {
         world.detail("%s to %s: true".formatted(span.from, span.to));
       } else if (span.hours() == 1) {
         store(span.from, total);
+        if (unsaved >= SAVED_EVERY) save();
         progress.show(stored);
       } else if (isExportCheaper(span, total)) {
         if (!export(span, total)) halve(span, null);
@@ -1745,8 +1738,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return false;
       }
       for (int i = counts.length - 1; i >= 0; i--) store(span.from.plus(i), counts[i]);
-      save.run();
-      unsaved = 0;
+      save();
       return true;
     }
 
@@ -1764,9 +1756,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean wasPassed = judgedBefore != null && !judgedBefore.isBefore(hour)
           && !history.isBeforeBegin(hour);
       if (hasGrown && wasPassed && last.since(hour) < Hour.NEWS) history.judgeAgain(hour);
-      if (++unsaved < SAVED_EVERY) return;
-      save.run();
-      unsaved = 0;
+      unsaved++;
     }
 
     /** Whether the time is up, or Zendesk gives no answers: then the run judges what it has. */
@@ -2570,7 +2560,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         http.sendOnce(request, Void.class, world.atMost(LIMIT));
       } catch (Unavailable e) {
-        if (e.status == 409) throw new Refused(e.status, e.getMessage()); // is for later at Zendesk
+        if (e.status == 409) throw new Refused(e.status, e.reason); // for later at Zendesk alone
         throw e;
       }
     }
@@ -2786,10 +2776,12 @@ final class SpikeNotifier implements Callable<Integer> {
             + "could not be read, or was counted too low, or the mail could not be made before.");
       }
 
-      boolean isFlood = isFlood(tickets);
-      if (isFlood) flood(mail, tickets);
+      var requesters = tickets.requesters();
+      int most = requesters.values().stream().mapToInt(n -> n).max().orElse(0);
+      boolean isFlood = most >= 5 && most * 2 >= tickets.size();
+      if (isFlood) flood(mail, requesters, tickets.size());
       mail.line(causeLine);
-      if (!isFlood && !tickets.requesters().isEmpty()) mail.line(senders(tickets));
+      if (!isFlood && most > 0) mail.line(senders(requesters.size(), most));
       if (soFar != null) mail.line(soFar(spike.hour(), soFar));
       mail.link("All " + spike.count() + " in Zendesk: ", link);
 
@@ -2837,9 +2829,8 @@ final class SpikeNotifier implements Callable<Integer> {
       long highest = opening.facts.count;
       double excess = 0;
       for (var hour = start; hour.isBefore(over); hour = hour.plus(1)) {
-        boolean isSpike = judge.counts.knows(hour) && judge.verdict(hour) instanceof Spike;
-        if (!isSpike) continue;
-        var spike = (Spike) judge.verdict(hour);
+        if (!judge.counts.knows(hour)) continue;
+        if (!(judge.verdict(hour) instanceof Spike spike)) continue;
         last = hour;
         excess += spike.excess();
         if (spike.count() > highest) {
@@ -2909,28 +2900,17 @@ final class SpikeNotifier implements Callable<Integer> {
               : "; usual at this hour: " + number(cause.usual()) + ".");
     }
 
-    private boolean isFlood(SpikeTickets tickets) {
-      int most = mostOfOne(tickets);
-      return most >= 5 && most * 2 >= tickets.size();
-    }
-
-    private static int mostOfOne(SpikeTickets tickets) {
-      return tickets.requesters().values().stream().mapToInt(n -> n).max().orElse(0);
-    }
-
     /** One sender's flood is another thing than a hundred people in trouble. */
-    private void flood(MailBody mail, SpikeTickets tickets) {
-      var all = tickets.requesters().entrySet();
-      var busiest = Collections.max(all, Map.Entry.comparingByValue());
-      mail.link("One requester wrote " + busiest.getValue() + " of the " + tickets.size() + ": ",
+    private void flood(MailBody mail, Map<Long, Integer> requesters, int tickets) {
+      var busiest = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue());
+      mail.link("One requester wrote " + busiest.getValue() + " of the " + tickets + ": ",
           "https://" + config.zendeskHost + "/agent/users/" + busiest.getKey());
     }
 
-    private static String senders(SpikeTickets tickets) {
-      var requesters = tickets.requesters();
-      int most = mostOfOne(tickets);
-      if (requesters.size() == 1) return "One person wrote " + count(most, "ticket") + ".";
-      var wrote = requesters.size() + " people wrote; no one more than ";
+    /** @param most tickets of one of them */
+    private static String senders(int people, int most) {
+      if (people == 1) return "One person wrote " + count(most, "ticket") + ".";
+      var wrote = people + " people wrote; no one more than ";
       return wrote + (most == 1 ? "once." : most + " times.");
     }
 
@@ -2987,7 +2967,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var url = "https://" + config.zendeskHost + "/agent/tickets/" + ticket.id();
         var id = "#" + ticket.id();
         var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
-        int width = 80 - 2 - id.length() - 2 - 5 - 2;
+        int width = MailBody.COLUMNS - 2 - id.length() - 2 - 5 - 2;
         rows.add(List.of(Cell.link(id, id, url), Cell.noWrap(time(ticket.created())),
             Cell.of(cut(subject, width), cut(subject, 100))));
       }
@@ -3088,7 +3068,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String span(Hour hour) {
       var utc = time(hour.from()) + " to " + time(hour.to()) + " UTC";
       var zone = config.zone;
-      if (zone.getRules().getOffset(hour.from()).equals(ZoneOffset.UTC)) return utc;
+      if (hour.isUtcIn(zone)) return utc;
       boolean sameDay = hour.date(zone).equals(hour.date(ZoneOffset.UTC));
       var local = at(hour.from(), zone, sameDay ? "HH:mm" : "EEE HH:mm") + " to "
           + at(hour.to(), zone, "HH:mm");
@@ -3101,7 +3081,7 @@ final class SpikeNotifier implements Callable<Integer> {
    * which is what Outlook and Gmail show.
    */
   static final class MailBody {
-    private static final int COLUMNS = 80;
+    static final int COLUMNS = 80;
     private static final int LONGEST_TABLE_END = 50_000; // characters; Gmail clips at 102 kB
     private static final String FONT = "font-family:Arial,Helvetica,sans-serif;";
 
@@ -3379,7 +3359,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int FEW_BEFORE = 10; // tickets of all weeks
 
     private final List<Ticket> tickets = new ArrayList<>();
-    private final Set<Long> seen = new HashSet<>();
     private final Tally tally;
     private final List<Tally> weeks = new ArrayList<>();
     private String missing = "";
@@ -3389,8 +3368,8 @@ final class SpikeNotifier implements Callable<Integer> {
       this.tally = new Tally(omitted);
     }
 
+    /** @param ticket another one each time: whoever reads pages drops doubles */
     void add(Ticket ticket) {
-      if (!seen.add(ticket.id())) return;
       tickets.add(ticket);
       tally.add(ticket);
     }
@@ -3834,7 +3813,8 @@ final class SpikeNotifier implements Callable<Integer> {
       this(config, config.ruleName, config.spikeThreshold, config.deviations);
     }
 
-    private Rule(Config config, RuleName name, double threshold, double deviations) {
+    /** The settings of auth.ini but for these, for backtest. */
+    Rule(Config config, RuleName name, double threshold, double deviations) {
       this.name = name;
       this.threshold = threshold;
       this.deviations = deviations;
@@ -3844,11 +3824,6 @@ final class SpikeNotifier implements Callable<Integer> {
       this.numHours = config.numHours;
       this.ignoredDays = config.ignoredDays;
       this.zone = config.zone;
-    }
-
-    /** The same settings but for these, for backtest. */
-    static Rule of(Config config, RuleName name, double threshold, double deviations) {
-      return new Rule(config, name, threshold, deviations);
     }
 
     boolean isWeekly() {
@@ -5352,6 +5327,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return number > other.number;
     }
 
+    /** Whether the local clock shows UTC in it. */
+    boolean isUtcIn(ZoneId zone) {
+      return zone.getRules().getOffset(from()).equals(ZoneOffset.UTC);
+    }
+
     LocalDate date(ZoneId zone) {
       return LocalDate.ofInstant(from(), zone);
     }
@@ -5570,7 +5550,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isTemporary(status) || reason.startsWith("unavailable")) {
         var wait = retryAfter(headers);
         if (wait == null && status == 429) wait = reset(headers);
-        return new Unavailable(status, "answers %d %s".formatted(status, reason).strip(), wait);
+        return new Unavailable(status, reason, wait);
       }
       if (status / 100 == 3) {
         reason = "redirect to " + hostOf(headers.firstValue("location").orElse(""));
@@ -5788,11 +5768,13 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Unavailable extends IOException {
     private static final long serialVersionUID = 1;
     final int status;
+    final String reason;
     final transient Duration retryAfter;
 
-    Unavailable(int status, String message, Duration retryAfter) {
-      super(message);
+    Unavailable(int status, String reason, Duration retryAfter) {
+      super("answers %d %s".formatted(status, reason).strip());
       this.status = status;
+      this.reason = reason;
       this.retryAfter = retryAfter;
     }
 
