@@ -731,6 +731,7 @@ class DeliveryTest extends Scenario {
             + status), outcome.err());
         if (status != 302) assertTrue(outcome.err().contains("Unknown name"), outcome.err());
         assertFalse(outcome.err().contains("secret-path"), outcome.err());
+        assertEquals(2, outcome.err().split("answers " + status, -1).length, "said once");
         assertEquals(List.of("POST /secret-path/x%41y/"), hook.asked, "whole, slash and all");
         assertEquals(1, mail.received.size());
         assertEquals(List.of(SPIKE), files("sent"));

@@ -65,6 +65,7 @@ final class Demo {
           Rule = weekly
           """.formatted(Desk.SECRET, desk.url(), mail.port()));
       int code = SpikeNotifier.execute(World.real(), "-c", ini.toString());
+      if (code != 0) return code; // the program has said why
       int requests = desk.requests();
       SpikeNotifier.execute(World.real(), "report", "-q", "-c", ini.toString());
       Files.copy(FOLDER.resolve("out/report.html"), FOLDER.resolve("report.html"));

@@ -39,7 +39,9 @@ class Desk implements AutoCloseable {
   static final String SECRET = "made-up-secret";
   private static final String TOKEN = "made-up-token";
   private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
-  private static final Pattern TAG = Pattern.compile("tags:\"?([^\\s\"]+)\"?");
+  private static final Pattern TAG = Pattern.compile("(?<!\\S)tags:\\S+"); // -tags:x is no such
+  private static final int TAGGED = 20; // every so many tickets carry the tag that is asked for
+  private static final int SEARCH_LIMIT = 1000; // results, on all pages together
   private static final String[] TAGS =
       {"billing", "login", "shipping", "refund", "mobile_app", "feature_request"};
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -227,16 +229,16 @@ class Desk implements AutoCloseable {
       return;
     }
     var query = query(exchange.getRequestURI().getRawQuery());
-    long page = Long.parseLong(query.getOrDefault("page", "1"));
-    long after = Long.parseLong(query.getOrDefault("page[after]", "0"));
     switch (path.replaceFirst("^/api/v2/", "")) {
       case "search/count.json" ->
           answer(exchange, 200, "{\"count\":" + total(spans(query.get("query"))) + "}");
-      case "search/export.json" -> answer(exchange, 200,
-          list(path, query, after, Integer.parseInt(query.get("page[size]"))));
+      case "search/export.json" -> answer(exchange, 200, export(path, query));
       case "search.json" -> {
-        if (page <= 10) answer(exchange, 200, list(path, query, (page - 1) * 100, 100));
-        else answer(exchange, 422, "{\"error\":\"invalid\",\"description\":\"Invalid search\"}");
+        if (page(query) * perPage(query) <= SEARCH_LIMIT) {
+          answer(exchange, 200, search(path, query));
+        } else {
+          answer(exchange, 422, "{\"error\":\"invalid\",\"description\":\"Invalid search\"}");
+        }
       }
       default -> answer(exchange, 404, "{\"error\":\"RecordNotFound\"}");
     }
@@ -244,6 +246,7 @@ class Desk implements AutoCloseable {
 
   private static Map<String, String> query(String raw) {
     var query = new HashMap<String, String>();
+    if (raw == null) return query;
     for (var pair : raw.split("&")) {
       var parts = URLDecoder.decode(pair, UTF_8).split("=", 2);
       query.put(parts[0], parts[1]);
@@ -258,24 +261,74 @@ class Desk implements AutoCloseable {
     exchange.getResponseBody().write(body);
   }
 
-  /** The tickets number start to end, without it, of an hour. */
-  private record Span(Hour hour, long start, long end) {
+  private static long page(Map<String, String> query) {
+    return Long.parseLong(query.getOrDefault("page", "1"));
+  }
+
+  private static long perPage(Map<String, String> query) {
+    return Math.min(100, Long.parseLong(query.getOrDefault("per_page", "100")));
+  }
+
+  /** A page of search, oldest first unless it asks otherwise. */
+  private String search(String path, Map<String, String> query) {
+    var spans = spans(query.get("query"));
+    long page = page(query);
+    long size = perPage(query);
+    boolean newestFirst = "desc".equals(query.get("sort_order"));
+    var answer = tickets(spans, (page - 1) * size, size, newestFirst);
+
+    String next = null;
+    if (page * size < total(spans)) next = link(path, query, "page", page + 1);
+    answer.put("count", total(spans));
+    answer.put("next_page", next);
+    return answer.toString();
+  }
+
+  /** A page of export, newest first; its cursor is how many tickets came before. */
+  private String export(String path, Map<String, String> query) {
+    var spans = spans(query.get("query"));
+    long after = Long.parseLong(query.getOrDefault("page[after]", "0"));
+    long size = Math.min(1000, Long.parseLong(query.getOrDefault("page[size]", "100")));
+    var answer = tickets(spans, after, size, true);
+
+    boolean more = after + size < total(spans);
+    String next = null;
+    if (more) next = link(path, query, "page[after]", after + size);
+    answer.putObject("meta").put("has_more", more);
+    answer.putObject("links").put("next", next);
+    return answer.toString();
+  }
+
+  /** The same address with another value of one parameter. */
+  private String link(String path, Map<String, String> query, String name, long value) {
+    var next = new TreeMap<>(query);
+    next.put(name, Long.toString(value));
+    return url() + path + "?" + encoded(next);
+  }
+
+  /** Of every {@code step} tickets of an hour the last, number start to end, without it. */
+  private record Span(Hour hour, long start, long end, int step) {
     long size() {
       return end - start;
     }
+
+    long ticket(long number) {
+      return number * step + step - 1;
+    }
   }
 
-  /** The hours between the bounds of the query; a word tags:x leaves one ticket of twenty. */
+  /** The hours between the bounds of the query. */
   private List<Span> spans(String words) {
     var bounds = new HashMap<String, Instant>();
     BOUND.matcher(words).results().forEach(each ->
         bounds.put(each.group(1), Instant.parse(each.group(2))));
     var from = bounds.get(">=");
     var to = bounds.get("<");
-    int part = TAG.matcher(words).find() ? 20 : 1;
+
+    int step = TAG.matcher(words).find() ? TAGGED : 1;
     var spans = new ArrayList<Span>();
     Hour.range(Hour.of(from), Hour.of(to.plusSeconds(3599))).forEach(hour ->
-        spans.add(new Span(hour, before(hour, from) / part, before(hour, to) / part)));
+        spans.add(new Span(hour, before(hour, from) / step, before(hour, to) / step, step)));
     return spans;
   }
 
@@ -290,32 +343,22 @@ class Desk implements AutoCloseable {
     return (count.applyAsLong(hour) * seconds + 3599) / 3600;
   }
 
-  /** A page of search, oldest first, or of export, newest first. */
-  private String list(String path, Map<String, String> query, long skip, int size) {
-    boolean export = query.containsKey("page[size]");
-    var spans = spans(query.get("query"));
-    long total = total(spans);
-    if (export) Collections.reverse(spans);
-    var page = JSON.createObjectNode();
-    var results = page.putArray("results");
+  /** So many tickets of the spans, after those that are skipped. */
+  private ObjectNode tickets(List<Span> spans, long skip, long size, boolean newestFirst) {
+    var ordered = new ArrayList<>(spans);
+    if (newestFirst) Collections.reverse(ordered);
+
+    var answer = JSON.createObjectNode();
+    var results = answer.putArray("results");
     long passed = 0;
-    for (var span : spans) {
+    for (var span : ordered) {
       for (long i = Math.max(0, skip - passed); i < span.size() && results.size() < size; i++) {
-        results.add(ticket(span.hour(), export ? span.end() - 1 - i : span.start() + i));
+        long number = newestFirst ? span.end() - 1 - i : span.start() + i;
+        results.add(ticket(span.hour(), span.ticket(number)));
       }
       passed += span.size();
     }
-    boolean more = skip + size < total;
-    var next = new TreeMap<>(query);
-    next.put(export ? "page[after]" : "page", Long.toString(export ? skip + size : skip / 100 + 2));
-    var link = more ? url() + path + "?" + encoded(next) : null;
-    if (export) {
-      page.putObject("meta").put("has_more", more);
-      page.putObject("links").put("next", link);
-    } else {
-      page.put("count", total).put("next_page", link);
-    }
-    return page.toString();
+    return answer;
   }
 
   private static String encoded(Map<String, String> query) {

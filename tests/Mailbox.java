@@ -55,7 +55,8 @@ final class Mailbox implements AutoCloseable {
   /** Up to the lone full stop; a line that begins with one has another before it. */
   private static byte[] message(BufferedReader in) throws IOException {
     var text = new StringBuilder();
-    for (var line = in.readLine(); !line.equals("."); line = in.readLine()) {
+    for (var line = in.readLine(); !".".equals(line); line = in.readLine()) {
+      if (line == null) throw new IOException("the client went away");
       text.append(line.startsWith(".") ? line.substring(1) : line).append("\r\n");
     }
     return text.toString().getBytes(ISO_8859_1);
