@@ -23,7 +23,7 @@
  *   7. send it, and move it to the folder "sent" when every receiver has accepted or refused it
  *   8. delete what was told half a year ago, and tell the watcher how the run ended
  *
- * THE RULES, see Usuals and Judge
+ * THE RULES, see Baselines and Judge
  *   mean      limit = (1 + SpikeThreshold) * mean, the mean being that of the same hour of day in
  *             the last NumHours, without the hour itself; more than the limit is a spike. Example:
  *             40, 38 and 42 tickets at 13:00 have the mean 40; at SpikeThreshold 0.6 the limit is
@@ -36,10 +36,11 @@
  *   hour      a full UTC hour [from, to)
  *   count     the tickets created in it; an unknown count is never 0
  *   sample    an earlier hour's count that the judged hour is compared with
- *   usual     what the samples say an hour holds: their mean and deviation
- *   bar       a count that a spike has to pass; the hardest decides, but of "alone" and "with the
- *             hour before" one is enough
- *   spike     an hour that passes its bars; calm: one that does not; learning: too few samples
+ *   baseline  what the samples say an hour usually holds: their mean and deviation
+ *   threshold a count that a spike has to reach; the highest is the effective one, but of "alone"
+ *             and "with the hour before" one is enough
+ *   spike     an hour that reaches its thresholds; calm: one that does not; learning: one that
+ *             has too few samples
  *   episode   a spike from its first hour to the all-clear, told in one mail thread
  *   notice    what is told about an hour, stored before it goes out
  *   receiver  a mail address or the webhook
@@ -47,7 +48,7 @@
  * TO CHANGE                              EDIT
  *   a key, its default, its range        Config: one line a key; README.md and auth.ini.example too
  *   who gets the mail                    Config.mailReceivers; Mailer.message for the headers
- *   when an hour is a spike              Judge.isSpike; the bars stand below it
+ *   when an hour is a spike              Judge.isSpike; the thresholds stand below it
  *   when a spike is told again           Repeat.tells, for job and backtest alike
  *   the words of mail and chat           NoticeWriter: each notice from top to bottom
  *   the webhook's JSON                   Chat.payload; for programs Chat.facts
@@ -61,8 +62,10 @@ package spikenotifier;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonValue;
 import com.fasterxml.jackson.core.*;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.*;
@@ -383,7 +386,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isFirst) beginWithNow();
 
       if (!dryRun) outbox.prune();
-      world.detail(count(zendesk.requests(), "request") + " to Zendesk");
+      world.detail(plural(zendesk.requests(), "request") + " to Zendesk");
       return outbox.worst();
     }
 
@@ -502,20 +505,20 @@ final class SpikeNotifier implements Callable<Integer> {
     private String deliver(Notice notice) {
       if (!dryRun) return outbox.deliver(notice);
       var mail = "Subject: " + notice.topic().subject() + "\n\n" + notice.words().text();
-      if (json) world.note(mail);
+      if (json) world.info(mail);
       else world.result(mail);
       return "dry-run";
     }
 
     /** Whether it goes on; a question that may fail without harm. */
-    private SoFar soFar(Hour hour) {
+    private HourInProgress soFar(Hour hour) {
       var now = world.clock.instant().truncatedTo(ChronoUnit.SECONDS);
       var there = zendesk.serverTime();
       var until = there != null && there.isBefore(now) ? there : now;
       boolean isRecent = hour.to().isBefore(until) && until.isBefore(hour.plus(2).to());
       if (!isRecent) return null;
       try {
-        return new SoFar(until, zendesk.count(hour.to(), until, config.query));
+        return new HourInProgress(until, zendesk.count(hour.to(), until, config.query));
       } catch (Fault e) {
         world.detail(e.getMessage());
         return null;
@@ -578,8 +581,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** With other people's words made fit to be shown. */
     private Ticket shown(Ticket ticket) {
-      var subject = ticket.subject() == null ? null : world.foreign(ticket.subject());
-      var tags = ticket.tags().stream().map(world::foreign).toList();
+      var subject = ticket.subject() == null ? null : world.sanitize(ticket.subject());
+      var tags = ticket.tags().stream().map(world::sanitize).toList();
       return new Ticket(ticket.id(), ticket.created(), subject, ticket.requester(), tags,
           ticket.type());
     }
@@ -663,7 +666,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private void say(String how, String what, String seen) {
       if (json) {
         world.result(JSON.createObjectNode().put("check", what).put("result", lower(how))
-            .put("seen", world.secrets.blot(seen)).toString());
+            .put("seen", world.secrets.redact(seen)).toString());
         return;
       }
       var line = "%-5s %s: %s".formatted(how, what, seen);
@@ -682,7 +685,7 @@ final class SpikeNotifier implements Callable<Integer> {
       long count = zendesk.count(last, last.plus(1));
       boolean isOAuth = config.zendeskClient != null;
       return (isOAuth ? "" : WARNING) + config.zendeskUrl.getHost() + ", "
-          + count(count, "ticket") + " in " + last.name() + ", "
+          + plural(count, "ticket") + " in " + last.name() + ", "
           + (isOAuth ? "OAuth" : "API token, which ends on 30 Apr 2027");
     }
 
@@ -691,7 +694,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var from = last.plus(-24 * 7).from();
       long with = zendesk.count(from, last.to(), config.query);
       long all = zendesk.count(from, last.to(), "");
-      var seen = with + " of " + count(all, "ticket") + " of the last 7 days";
+      var seen = with + " of " + plural(all, "ticket") + " of the last 7 days";
       if (with == 0) return WARNING + seen + ": it matches nothing";
       if (with >= all) return WARNING + seen + ": it changes nothing (a misspelled word?)";
       return seen;
@@ -707,7 +710,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String history(Hour last) {
       var path = Disk.shown(config.historyFile);
       var history = History.open(config.historyFile, config.zendeskHost, config.query);
-      var population = History.population(config.zendeskHost, config.query);
+      var population = History.scope(config.zendeskHost, config.query);
       if (history.isEmpty()) return path + ", new: the first run fills it, " + population;
       var counts = history.counts();
       var first = last.plus(-config.numHours);
@@ -725,7 +728,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String outbox() {
       int waiting = new Outbox(config, world).waiting().size();
-      var seen = Disk.shown(config.outFolder) + ", " + count(waiting, "notice") + " waiting";
+      var seen = Disk.shown(config.outFolder) + ", " + plural(waiting, "notice") + " waiting";
       return waiting == 0 ? seen : WARNING + seen;
     }
 
@@ -760,7 +763,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         webhook.post(sample);
         return host + " took it, as " + lower(Chat.format(config).name());
-      } catch (Refused e) {
+      } catch (PermanentFailure e) {
         throw Exit.TRY_LATER.fault(e, "[webhook] %s %s (check Url and Format)", host,
             e.getMessage());
       } catch (IOException e) {
@@ -782,12 +785,12 @@ final class SpikeNotifier implements Callable<Integer> {
       var first = hour.plus(-14 * 168);
       Hour.range(first, hour.plus(1)).forEach(each -> known.put(each, 18 + each.number() % 7));
       var rule = new Rule(config);
-      var bars = new Judge(rule, new Counts(known)).bars(hour);
-      if (bars == null) {
+      var thresholds = new Judge(rule, new Counts(known)).thresholds(hour);
+      if (thresholds == null) {
         throw Exit.CONFIG.fault("[spike] MinSamples: %d are more than 14 weeks hold (no sample can "
             + "be made)", config.minSamples);
       }
-      known.put(hour, Math.max(SAMPLE, bars.least()));
+      known.put(hour, Math.max(SAMPLE, thresholds.least()));
       var judge = new Judge(rule, new Counts(known));
       if (!(judge.verdict(hour) instanceof Spike spike)) {
         throw Exit.CONFIG.fault("%s is no spike even with %d tickets (where Judge.isSpike was "
@@ -802,7 +805,7 @@ final class SpikeNotifier implements Callable<Integer> {
         for (long i = 0; i < 20; i++) tally.add(madeUp(hour.plus(-168L * week), i + 80, 100));
         tickets.addWeek(tally);
       }
-      var soFar = new SoFar(hour.to().plusSeconds(420), 14);
+      var soFar = new HourInProgress(hour.to().plusSeconds(420), 14);
       return new NoticeWriter(config, judge, world).sample(spike, tickets, soFar);
     }
 
@@ -829,7 +832,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Hour hour;
     private final Judge judge;
     private final Samples samples;
-    private final Usual usual;
+    private final Baseline usual;
     private final Ledger ledger;
 
     Explanation(Config config, Counts counts, Hour hour) {
@@ -837,8 +840,8 @@ final class SpikeNotifier implements Callable<Integer> {
       this.counts = counts;
       this.hour = hour;
       this.judge = new Judge(new Rule(config), counts);
-      this.samples = judge.usuals.samples(hour);
-      this.usual = judge.usuals.usual(hour);
+      this.samples = judge.baselines.samples(hour);
+      this.usual = judge.baselines.of(hour);
       this.ledger = new Ledger(config);
     }
 
@@ -868,9 +871,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var rule = " by rule " + lower(judge.rule.name.name());
       if (!counts.knows(hour)) return "its count is unknown, so it was not judged" + rule + ".";
       var verdict = judge.verdict(hour);
-      var tickets = count(verdict.count(), "ticket");
+      var tickets = plural(verdict.count(), "ticket");
       if (verdict instanceof Learning learning) {
-        return tickets + ", not judged" + rule + ": " + count(learning.samples(), "sample")
+        return tickets + ", not judged" + rule + ": " + plural(learning.samples(), "sample")
             + " of the " + learning.needed() + " that it takes.";
       }
       var percent = usual.percent(verdict.count());
@@ -883,15 +886,15 @@ final class SpikeNotifier implements Callable<Integer> {
       var spread = usual.spread();
       lines.add("Usual: " + decimal(usual.mean())
           + (spread == null ? "" : ", deviation " + decimal(spread.deviation()))
-          + ", by " + count(usual.samples(), "sample") + " of " + samples.basis().words + "."
-          + (spread != null && spread.level() > 1
-              ? " Raised %.2f times to follow the last three days.".formatted(spread.level())
+          + ", by " + plural(usual.samples(), "sample") + " of " + samples.basis().words + "."
+          + (spread != null && spread.growthFactor() > 1
+              ? " Raised %.2f times to follow the last three days.".formatted(spread.growthFactor())
               : ""));
-      var bars = judge.bars(hour);
-      lines.add("A spike from " + count(bars.least(), "ticket") + " on:");
-      for (var bar : bars.all()) {
-        lines.add("  %-46s %8.1f%s".formatted(bar.words(), bar.shown(),
-            bar == bars.decides() ? "  decides" : ""));
+      var thresholds = judge.thresholds(hour);
+      lines.add("A spike from " + plural(thresholds.least(), "ticket") + " on:");
+      for (var threshold : thresholds.all()) {
+        lines.add("  %-46s %8.1f%s".formatted(threshold.words().get(), threshold.shown(),
+            threshold == thresholds.effective() ? "  decides" : ""));
       }
       return lines;
     }
@@ -908,7 +911,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static String inWords(Notice notice) {
       var words = new StringBuilder(notice.topic().kind() == Kind.SPIKE ? "a spike of "
-          + count(notice.facts().count(), "ticket") : "the all-clear");
+          + plural(notice.facts().count(), "ticket") : "the all-clear");
       if (notice.accepted().isEmpty() && notice.refused().isEmpty()) {
         return words + ", to nobody";
       }
@@ -927,7 +930,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var newest = ledger.newest(hour);
       if (newest != null && newest.topic().kind() == Kind.SPIKE) {
         return ": Repeat = " + lower(config.repeat.name()) + ", and "
-            + newest.topic().hour() + " was told with " + count(newest.facts().count(), "ticket")
+            + newest.hour().name() + " was told with " + plural(newest.facts().count(), "ticket")
             + ".";
       }
       return ": no notice of it lies in " + Disk.shown(config.outFolder) + ". No run judged it a "
@@ -973,13 +976,14 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       json.put("rule", lower(judge.rule.name.name()));
       json.put("basis", samples.basis().words);
-      json.put("needed", usual == null ? null : judge.bars(hour).least());
+      json.put("needed", usual == null ? null : judge.thresholds(hour).least());
       if (usual != null) {
-        var bars = judge.bars(hour);
+        var thresholds = judge.thresholds(hour);
         var array = json.putArray("bars");
-        for (var bar : bars.all()) {
-          array.addObject().put("key", bar.asks().key).put("words", bar.words())
-              .put("tickets", bar.tickets()).put("decides", bar == bars.decides());
+        for (var threshold : thresholds.all()) {
+          array.addObject().put("key", threshold.key()).put("words", threshold.words().get())
+              .put("tickets", threshold.tickets())
+              .put("decides", threshold == thresholds.effective());
         }
       }
       json.put("why", verdictInWords());
@@ -1003,16 +1007,13 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Backtest {
     private static final int LEARNING = 13 * 168; // hours before the usual stands on 13 weeks
     private static final int ENOUGH = 28 * 24;    // hours, without those that still learn
-    private static final double[] THRESHOLDS = {0.5, 1, 1.5, 2, 3, 5, 10};
-    private static final double[] DEVIATIONS = {2.5, 3, 3.5, 4, 5, 6, 8, 10};
-
     private final Config config;
     private final Counts counts;
     private final Rule own;
     private final Hour start; // the first hour that was asked for
     private final Hour first; // the first hour that counts
     private final boolean leavesOutLearning;
-    private final Map<RuleName, Usuals> usuals = new EnumMap<>(RuleName.class);
+    private final Map<RuleName, Baselines> baselines = new EnumMap<>(RuleName.class);
 
     /** What the settings give in 30 days. {@code spikes} are episodes. */
     private record Line(Rule rule, double spikes, double hours, double mails) {
@@ -1051,15 +1052,16 @@ final class SpikeNotifier implements Callable<Integer> {
         return;
       }
       var line = line(own);
-      world.result(count(judged.size(), "hour") + " judged, " + judged.get(0).name() + " to "
+      world.result(plural(judged.size(), "hour") + " judged, " + judged.get(0).name() + " to "
           + judged.get(judged.size() - 1).name() + ": your settings give " + inWords(line)
           + " in 30 days.");
       if (leavesOutLearning) {
         world.result("Hours with fewer than 13 weeks before them are left out.");
       }
-      printTable(world, line);
+      var lines = linesOfAll(line);
+      printTable(world, lines, line);
       printLargest(world, verdicts);
-      if (perMonth != null) suggest(world, line, perMonth);
+      if (perMonth != null) suggest(world, lines, line, perMonth);
     }
 
     private static String inWords(Line line) {
@@ -1068,50 +1070,53 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Judge judge(Rule rule) {
-      return new Judge(rule, usuals.computeIfAbsent(rule.name, name -> new Usuals(rule, counts)));
+      var shared = baselines.computeIfAbsent(rule.name, name -> new Baselines(rule, counts));
+      return new Judge(rule, shared);
     }
 
     /** Told as the job does: see Job.isWorthTelling and Job.tellTheEnd. */
     private Line line(Rule rule) {
-      var judge = judge(rule);
-      long judged = 0;
-      long spikes = 0;
-      long hours = 0;
-      long mails = 0;
-      long told = 0; // count of the latest notice; 0 while no episode is open
-      for (var hour : counts.hours()) {
-        if (hour.isBefore(first)) continue;
-        var verdict = judge.verdict(hour);
-        if (verdict instanceof Learning) continue;
-        judged++;
-        if (verdict instanceof Spike spike) {
-          hours++;
-          if (told == 0) spikes++;
-          if (told == 0 || config.repeat.tells(spike.count(), told)) {
-            mails++;
-            told = spike.count();
-          }
-        } else if (told > 0) {
-          told = 0;
-          if (config.allClear) mails++;
-        }
+      var verdicts = judge(rule).verdicts(first);
+      long judged = verdicts.stream().filter(Judged.class::isInstance).count();
+      var episodes = Episode.among(verdicts);
+      int hours = 0;
+      int mails = 0;
+      for (var episode : episodes) {
+        hours += episode.hours();
+        mails += mails(episode);
       }
       double months = Math.max(1, judged) / (30 * 24.0);
-      return new Line(rule, spikes / months, hours / months, mails / months);
+      return new Line(rule, episodes.size() / months, hours / months, mails / months);
     }
 
-    private void printTable(World world, Line ownLine) {
+    private int mails(Episode episode) {
+      int mails = episode.isOver() && config.allClear ? 1 : 0;
+      long told = 0; // the count of the latest notice
+      for (var spike : episode.spikes()) {
+        if (told > 0 && !config.repeat.tells(spike.count(), told)) continue;
+        told = spike.count();
+        mails++;
+      }
+      return mails;
+    }
+
+    /** Settings worth choosing among, the own ones first, but for those that give the same. */
+    private List<Line> linesOfAll(Line ownLine) {
       var lines = new ArrayList<Line>();
       lines.add(ownLine);
       for (double threshold : List.of(0.5, 1.0, 2.0)) {
         addUnlessAlike(lines, line(new Rule(config, RuleName.MEAN, threshold, own.deviations)));
       }
       for (double threshold : List.of(0.5, 1.0)) {
-        for (double deviations : List.of(2.5, 3.0, 4.0, 5.0)) {
+        for (double deviations : List.of(2.5, 3.0, 4.0, 5.0, 7.0, 10.0)) {
           addUnlessAlike(lines, line(new Rule(config, RuleName.WEEKLY, threshold, deviations)));
         }
       }
       lines.sort(Comparator.comparingDouble(Line::spikes).reversed());
+      return lines;
+    }
+
+    private void printTable(World world, List<Line> lines, Line ownLine) {
       world.result("\nrule    SpikeThreshold  Deviations  spikes   hours   mails   in 30 days");
       for (var line : lines) {
         boolean weekly = line.rule.isWeekly();
@@ -1134,53 +1139,25 @@ final class SpikeNotifier implements Callable<Integer> {
       world.result("\nThe largest by your settings:");
       for (var episode : episodes.subList(0, Math.min(5, episodes.size()))) {
         world.result("  %s  %s, peak %d, %.0f more than usual".formatted(episode.start().name(),
-            count(episode.hours(), "hour"), episode.peak().count(), episode.excess()));
+            plural(episode.hours(), "hour"), episode.peak().count(), episode.excess()));
       }
     }
 
-    /** The mildest change of the own settings that stays under the ceiling. */
-    private void suggest(World world, Line ownLine, double ceiling) {
+    /** Of the table, what finds most and stays under the ceiling. */
+    private void suggest(World world, List<Line> lines, Line ownLine, double ceiling) {
       var wish = "\nFor at most " + decimal(ceiling) + " spikes in 30 days: ";
       if (ownLine.spikes <= ceiling) {
         world.result(wish + "your settings stay under that.");
         return;
       }
-      Line mildest = null;
-      for (var rule : stricter()) {
-        var line = line(rule);
-        boolean isMilder = mildest == null || change(rule) < change(mildest.rule);
-        if (line.spikes <= ceiling && isMilder) mildest = line;
-      }
-      if (mildest == null) {
-        world.result(wish + "none of the settings tried stays under that.");
+      for (var line : lines) {
+        if (line.spikes > ceiling || own.isWeekly() && !line.rule.isWeekly()) continue;
+        world.result(wish + "these settings give " + inWords(line) + ".\n[misc]\nSpikeThreshold = "
+            + line.rule.threshold + "\n[spike]\nRule = " + lower(line.rule.name.name())
+            + (line.rule.isWeekly() ? "\nDeviations = " + line.rule.deviations : ""));
         return;
       }
-      var lines = new StringBuilder(wish + "these settings give " + inWords(mildest) + ".\n"
-          + "[misc]\nSpikeThreshold = " + mildest.rule.threshold + "\n[spike]\nRule = "
-          + lower(mildest.rule.name.name()));
-      if (mildest.rule.isWeekly()) lines.append("\nDeviations = ").append(mildest.rule.deviations);
-      world.result(lines.toString());
-    }
-
-    /** Settings that ask for more than the own ones do, and those of the rule weekly. */
-    private List<Rule> stricter() {
-      var rules = new ArrayList<Rule>();
-      for (double threshold : THRESHOLDS) {
-        double atLeast = Math.max(threshold, own.threshold);
-        if (!own.isWeekly()) {
-          rules.add(new Rule(config, RuleName.MEAN, atLeast, own.deviations));
-        }
-        for (double deviations : DEVIATIONS) {
-          rules.add(new Rule(config, RuleName.WEEKLY, atLeast,
-              Math.max(deviations, own.deviations)));
-        }
-      }
-      return rules;
-    }
-
-    private double change(Rule rule) {
-      double ofRule = rule.name == own.name ? 0 : 1;
-      return ofRule + (rule.threshold - own.threshold) + (rule.deviations - own.deviations);
+      world.result(wish + "none of the settings tried stays under that.");
     }
   }
 
@@ -1284,7 +1261,7 @@ final class SpikeNotifier implements Callable<Integer> {
       rule = new Rule(config);
       judge = new Judge(rule, counts);
       last = counts.end().plus(-1);
-      var oldest = last.plus(-rule.numHours);
+      var oldest = last.plus(-rule.config.numHours);
       first = oldest.isBefore(counts.first()) ? counts.first() : oldest;
       for (var verdict : judge.verdicts(first)) verdicts.put(verdict.hour(), verdict);
       long[] sorted = verdicts.values().stream().mapToLong(Verdict::count).sorted().toArray();
@@ -1303,11 +1280,13 @@ final class SpikeNotifier implements Callable<Integer> {
     private String about(Instant now) {
       var settings = "SpikeThreshold " + rule.threshold;
       if (rule.isWeekly()) {
-        settings += ", Deviations " + rule.deviations + ", MinExtra " + number(rule.minExtra);
+        settings += ", Deviations " + rule.deviations;
+        settings += ", MinExtra " + amount(rule.config.minExtra);
       }
-      settings += ", MinTickets " + rule.minTickets + ", MinSamples " + rule.minSamples;
+      settings += ", MinTickets " + rule.config.minTickets;
+      settings += ", MinSamples " + rule.config.minSamples;
       return "The hours from " + localTime(first) + " to " + localTime(last)
-          + " on the clock of " + escape(rule.zone.getId()) + ", made " + localTime(now)
+          + " on the clock of " + escape(rule.config.zone.getId()) + ", made " + localTime(now)
           + ". What is a spike: rule " + lower(rule.name.name()) + ", " + settings + ".";
     }
 
@@ -1316,7 +1295,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String localTime(Instant time) {
-      return at(time, rule.zone, "EEE d MMM yyyy HH:mm");
+      return at(time, rule.config.zone, "EEE d MMM yyyy HH:mm");
     }
 
     /** The episodes, newest first. */
@@ -1330,14 +1309,14 @@ final class SpikeNotifier implements Callable<Integer> {
         rows.append("<tr><th scope=\"row\">" + localTime(episode.start()) + "</th>")
             .append("<td>" + episode.hours() + "</td>")
             .append("<td>" + peak.count() + "</td>")
-            .append("<td>" + mean(peak.usual().mean()) + "</td>")
-            .append("<td>" + whole(episode.excess()) + "</td></tr>\n");
+            .append("<td>" + mean(peak.baseline().mean()) + "</td>")
+            .append("<td>" + rounded(episode.excess()) + "</td></tr>\n");
       }
       var heads = new StringBuilder();
       for (var head : List.of("from", "hours", "peak", "usual", "extra")) {
         heads.append("<th scope=\"col\">" + head + "</th>");
       }
-      return "<p>" + count(episodes.size(), "spike") + " in these hours, newest first. Peak: the"
+      return "<p>" + plural(episodes.size(), "spike") + " in these hours, newest first. Peak: the"
           + " tickets of its highest hour. Usual: what that hour usually holds. Extra: tickets over"
           + " the usual, of all its hours.</p>\n"
           + scrolling("spikes", "list", "<thead><tr>" + heads + "</tr></thead>\n", rows);
@@ -1353,7 +1332,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static String mean(double tickets) {
-      return tickets < 10 ? decimal(tickets) : whole(tickets);
+      return tickets < 10 ? decimal(tickets) : rounded(tickets);
     }
 
     private static String hoursOfDay() {
@@ -1367,7 +1346,7 @@ final class SpikeNotifier implements Callable<Integer> {
       int[][] known = new int[7][24];
       for (var verdict : verdicts.values()) {
         if (!judge.counts.isSample(verdict.hour())) continue;
-        var local = verdict.hour().from().atZone(rule.zone);
+        var local = verdict.hour().from().atZone(rule.config.zone);
         int day = local.getDayOfWeek().getValue() - 1;
         sums[day][local.getHour()] += verdict.count();
         known[day][local.getHour()]++;
@@ -1413,7 +1392,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String everyHour() {
       var days = new TreeMap<LocalDate, String[]>(Comparator.reverseOrder());
       for (var hour = first; !last.isBefore(hour); hour = hour.plus(1)) {
-        var local = hour.from().atZone(rule.zone);
+        var local = hour.from().atZone(rule.config.zone);
         var day = days.computeIfAbsent(local.toLocalDate(), date -> new String[24]);
         day[local.getHour()] = cell(verdicts.get(hour));
       }
@@ -1461,7 +1440,7 @@ final class SpikeNotifier implements Callable<Integer> {
           most = Math.max(most, Math.max(verdict.count(), bar(verdict)));
         }
         high = most;
-        left = 8 + 12 * whole(high).length();
+        left = 8 + 12 * rounded(high).length();
         hourWidth = (WIDTH - 8 - left) / Math.max(1, last.since(start));
       }
 
@@ -1477,7 +1456,7 @@ final class SpikeNotifier implements Callable<Integer> {
           boolean goesOn = before != null && before.plus(1).equals(hour);
           line.append((goesOn ? "L%.1f %.1f" : "M%.1f %.1fh0").formatted(x, y));
           if (verdict instanceof Judged judged) {
-            band.append("M%.1f %.1fV%.1f".formatted(x, y(judged.usual().mean()),
+            band.append("M%.1f %.1fV%.1f".formatted(x, y(judged.baseline().mean()),
                 y(bar(verdict))));
           }
           if (verdict instanceof Spike) {
@@ -1503,7 +1482,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
 
       private double bar(Verdict verdict) {
-        return verdict instanceof Judged judged ? judged.bars().least() : 0;
+        return verdict instanceof Judged judged ? judged.thresholds().least() : 0;
       }
 
       /** What the line says, for those who do not see it. */
@@ -1534,13 +1513,14 @@ final class SpikeNotifier implements Callable<Integer> {
       private String days() {
         var days = new StringBuilder();
         for (var hour = start; !last.isBefore(hour); hour = hour.plus(1)) {
-          if (hour.from().atZone(rule.zone).getHour() != 0) continue;
+          if (hour.from().atZone(rule.config.zone).getHour() != 0) continue;
           days.append("<path d=\"M%.1f %.0fv6\" stroke=\"var(--soft)\"/>"
               .formatted(x(hour), BOTTOM));
           long daysLeft = (last.since(hour) + 8) / 24; // a date takes 16 hours' width
           if (daysLeft == 0) continue;
           days.append("<text x=\"%.1f\" y=\"%.0f\"%s>%s</text>\n".formatted(x(hour), HEIGHT - 8,
-              daysLeft % 2 == 1 ? " class=\"odd\"" : "", at(hour.from(), rule.zone, "EEE d")));
+              daysLeft % 2 == 1 ? " class=\"odd\"" : "",
+              at(hour.from(), rule.config.zone, "EEE d")));
         }
         return days.toString();
       }
@@ -1596,8 +1576,8 @@ final class SpikeNotifier implements Callable<Integer> {
       int unknown = (int) Hour.range(first, last).filter(hour -> !history.knows(hour)).count();
       progress = new Progress("hours", unknown, world);
       if (unknown > 0) {
-        world.note("filling %s of the last %d from Zendesk"
-            .formatted(count(unknown, "unknown hour"), numHours));
+        world.info("filling %s of the last %d from Zendesk"
+            .formatted(plural(unknown, "unknown hour"), numHours));
       }
       var checked = last.plus(-Math.min(CHECKED, numHours));
       reconcile(new Span(checked, last), null);
@@ -1666,7 +1646,7 @@ final class SpikeNotifier implements Callable<Integer> {
         failuresInARow = 0;
         return total;
       } catch (Fault e) {
-        if (e.exit != Exit.ZENDESK && e.exit != Exit.REFUSED) throw e;
+        if (e.exit != Exit.ZENDESK && e.exit != Exit.DENIED) throw e;
         failuresInARow++;
         if (span.hours() == 1) {
           world.warn("%s stays unknown: %s".formatted(span.from, e.getMessage()));
@@ -1749,7 +1729,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (before == null) {
         stored++;
       } else {
-        world.note("%s: counted again, %s instead of %d".formatted(hour, count(count, "ticket"),
+        world.info("%s: counted again, %s instead of %d".formatted(hour, plural(count, "ticket"),
             before));
       }
       boolean hasGrown = before == null || count > before;
@@ -1801,7 +1781,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The notice, wherever it lies, or null. */
     Notice find(Hour hour, Kind kind) {
-      var name = Notice.fileName(hour.name(), kind);
+      var name = Notice.fileName(hour, kind);
       for (var folder : List.of(sent, waiting, refused)) {
         var notice = read(folder.resolve(name));
         if (notice != null) return notice;
@@ -1816,7 +1796,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var files = Disk.list(folder, NAMES);
         for (int i = files.size() - 1; i >= 0; i--) {
           var name = files.get(i).getFileName().toString().substring(0, 13);
-          if (!Hour.isName(name) || Hour.parse(name).isAfter(hour)) continue;
+          if (name.compareTo(hour.name()) > 0) continue;
           var notice = read(files.get(i));
           if (notice == null || !isOwn(notice)) continue;
           if (newest == null || ORDER.compare(newest, notice) < 0) newest = notice;
@@ -1842,7 +1822,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The notice that opened the other one's episode, or that one where it is gone. */
     Notice firstOf(Notice notice) {
-      var first = find(Hour.parse(notice.topic.start), Kind.SPIKE);
+      var first = find(notice.topic.start, Kind.SPIKE);
       return first == null ? notice : first;
     }
 
@@ -1919,7 +1899,7 @@ final class SpikeNotifier implements Callable<Integer> {
         } else if (notice.hour().plus(1 + Hour.NEWS).isBefore(Hour.of(world.clock.instant()))) {
           giveUp(notice);
         } else {
-          world.note(file.getFileName() + " waits in the outbox, trying again");
+          world.info(file.getFileName() + " waits in the outbox, trying again");
           send(notice);
         }
       }
@@ -1934,7 +1914,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     boolean wasSent(Hour hour, Kind kind) {
-      var file = ledger.sent.resolve(Notice.fileName(hour.name(), kind));
+      var file = ledger.sent.resolve(Notice.fileName(hour, kind));
       var notice = Ledger.read(file);
       if (notice != null) refuseForeign(notice);
       return Files.exists(file);
@@ -1960,7 +1940,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (ledger.isOwn(known)) return;
       throw Exit.CONFIG.fault("%s: holds a notice of that hour counted %s (expected a folder of "
               + "its own for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
-          History.population(known.topic.account, known.topic.query));
+          History.scope(known.topic.account, known.topic.query));
     }
 
     private void store(Notice notice, Path folder) {
@@ -2018,7 +1998,7 @@ final class SpikeNotifier implements Callable<Integer> {
         webhook.post(notice);
         note(notice, WEBHOOK, new Reply(250, "accepted"), place);
         store(notice, ledger.waiting);
-      } catch (Refused e) {
+      } catch (PermanentFailure e) {
         note(notice, WEBHOOK, new Reply(550, e.getMessage()), place);
         store(notice, ledger.waiting);
       } catch (IOException e) {
@@ -2043,7 +2023,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** 77 once the sign-in was refused, else 75: the two ends of a delivery that failed. */
     private Exit worse(Exit exit) {
-      return worst == Exit.REFUSED || exit == Exit.REFUSED ? Exit.REFUSED : Exit.TRY_LATER;
+      return worst == Exit.DENIED || exit == Exit.DENIED ? Exit.DENIED : Exit.TRY_LATER;
     }
 
     /** Who, by the config of now, has not answered yet. */
@@ -2067,7 +2047,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Follow-ups and the all-clear are for who got the beginning, or may still get it. */
     private boolean mayGet(Notice notice, String receiver) {
       if (notice.isFirst()) return true;
-      var first = ledger.find(Hour.parse(notice.topic.start), Kind.SPIKE);
+      var first = ledger.find(notice.topic.start, Kind.SPIKE);
       if (first == null) return false;
       boolean waits = Files.exists(ledger.waiting.resolve(first.fileName()));
       return first.accepted.containsKey(receiver)
@@ -2078,7 +2058,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private List<String> due(Notice notice) {
       var due = unanswered(notice);
       if (notice.isFirst()) return due;
-      var first = ledger.find(Hour.parse(notice.topic.start), Kind.SPIKE);
+      var first = ledger.find(notice.topic.start, Kind.SPIKE);
       due.removeIf(receiver -> !first.accepted.containsKey(receiver));
       return due;
     }
@@ -2120,7 +2100,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /**
      * @return what the server said of each receiver
-     * @throws Fault REFUSED for the sign-in, TRY_LATER for what a later run may mend
+     * @throws Fault DENIED for the sign-in, TRY_LATER for what a later run may mend
      */
     Map<String, Reply> send(Notice notice, List<String> receivers) {
       var message = message(notice);
@@ -2140,7 +2120,7 @@ final class SpikeNotifier implements Callable<Integer> {
         smtp.end();
       }
       replies.replaceAll((receiver, reply) ->
-          new Reply(reply.code, world.foreign(reply.words)));
+          new Reply(reply.code, world.sanitize(reply.words)));
       refuseIfSignInIsMissing(replies.values());
       return replies;
     }
@@ -2151,8 +2131,8 @@ final class SpikeNotifier implements Callable<Integer> {
         if (reply.code != 530) return;
       }
       var words = replies.iterator().next().words;
-      throw Exit.REFUSED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
-          server(), world.foreign(words));
+      throw Exit.DENIED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
+          server(), world.sanitize(words));
     }
 
     /** Asks the server about every receiver, without sending. @return what was seen */
@@ -2169,7 +2149,7 @@ final class SpikeNotifier implements Callable<Integer> {
       replies.forEach((receiver, reply) -> {
         if (reply.isYes()) return;
         throw Exit.TRY_LATER.fault("[email] %s: %s %s: %s", server(), receiver,
-            reply.isNo() ? "is refused" : "is not taken now", world.foreign(reply.words));
+            reply.isNo() ? "is refused" : "is not taken now", world.sanitize(reply.words));
       });
       return seen + ", takes mail for " + String.join(", ", receivers);
     }
@@ -2185,7 +2165,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return null;
       });
       if (password != null && smtp.offered().isEmpty()) {
-        throw Exit.REFUSED.fault("[email] %s offers no sign-in (check Host, Port and Security; "
+        throw Exit.DENIED.fault("[email] %s offers no sign-in (check Host, Port and Security; "
             + "without a sign-in leave Password out)", server());
       }
       return smtp;
@@ -2210,16 +2190,16 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** A connection that breaks during the sign-in comes as a refusal too, but without a reply. */
     private Fault signInFault(AuthenticationFailedException e) {
-      var words = world.foreign(Objects.requireNonNullElse(e.getMessage(), ""));
+      var words = world.sanitize(Objects.requireNonNullElse(e.getMessage(), ""));
       if (words.startsWith("No authentication mechanisms")) {
-        return Exit.REFUSED.fault(e, "[email] %s offers no sign-in that is known here (expected "
+        return Exit.DENIED.fault(e, "[email] %s offers no sign-in that is known here (expected "
             + "LOGIN, PLAIN or DIGEST-MD5; XOAUTH2 with TokenUrl)", server());
       }
       if (!words.matches("5\\d\\d.*")) {
         return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: %s", server(),
             words.matches("4\\d\\d.*") ? words : "the connection broke");
       }
-      return Exit.REFUSED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and "
+      return Exit.DENIED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and "
           + "Password; Gmail wants an app password, Microsoft 365 TokenUrl and its client)",
           server(), config.username, words);
     }
@@ -2235,7 +2215,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       if (hasCause(e, UnknownHostException.class)) return "no such host";
       if (hasCause(e, ConnectException.class)) return "no connection";
-      return world.foreign(words.isEmpty() ? "the connection broke" : String.join(": ", words));
+      return world.sanitize(words.isEmpty() ? "the connection broke" : String.join(": ", words));
     }
 
     private String hint(IOException e) {
@@ -2283,7 +2263,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The whole message. Made of the notice alone but for sender, receivers and date. */
     byte[] message(Notice notice) {
       var topic = notice.topic;
-      var id = id(topic.hour + "-" + topic.kind.word(), topic);
+      var id = id(topic.hour.name() + "-" + topic.kind.word(), topic);
       var message = new MimeMessage(Session.getInstance(new Properties())) {
         @Override
         protected void updateMessageID() throws MessagingException {
@@ -2319,12 +2299,12 @@ final class SpikeNotifier implements Callable<Integer> {
     private static void setThread(MimeMessage message, Topic topic, boolean isFirst)
         throws MessagingException {
       if (topic.kind == Kind.SAMPLE) return;
-      var root = id(topic.start + "-episode", topic);
+      var root = id(topic.start.name() + "-episode", topic);
       if (isFirst) {
         message.setHeader("References", root);
         return;
       }
-      var first = id(topic.start + "-spike", topic);
+      var first = id(topic.start.name() + "-spike", topic);
       message.setHeader("In-Reply-To", first);
       message.setHeader("References", root + "\r\n " + first);
     }
@@ -2494,7 +2474,7 @@ final class SpikeNotifier implements Callable<Integer> {
       json.put("account", notice.topic.account());
       json.put("hour", notice.hour().from().toString());
       json.put("kind", notice.topic.kind().word());
-      json.put("episode", Hour.parse(notice.topic.start()).from().toString());
+      json.put("episode", notice.topic.start.from().toString());
       json.put("subject", notice.topic.subject());
       json.setAll((ObjectNode) JSON.valueToTree(notice.facts));
       json.put("text", notice.words.text());
@@ -2548,7 +2528,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * @throws Refused     for an answer that will not be better
+     * @throws PermanentFailure     for an answer that will not be better
      * @throws IOException for everything that may be better later
      */
     void post(Notice notice) throws IOException {
@@ -2559,8 +2539,9 @@ final class SpikeNotifier implements Callable<Integer> {
           .build();
       try {
         http.sendOnce(request, Void.class, world.atMost(LIMIT));
-      } catch (Unavailable e) {
-        if (e.status == 409) throw new Refused(e.status, e.reason); // for later at Zendesk alone
+      } catch (TemporaryFailure e) {
+        boolean isZendesksAlone = e.status == 409; // for later
+        if (isZendesksAlone) throw new PermanentFailure(e.status, e.reason);
         throw e;
       }
     }
@@ -2570,7 +2551,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (format != Format.GOOGLECHAT) return config.webhookUrl;
       var url = config.webhookUrl.toString();
       return URI.create(url + (url.contains("?") ? "&" : "?") + "threadKey=spike-"
-          + notice.topic.start() + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
+          + notice.topic.start.name() + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     }
 
     String reason(IOException e) {
@@ -2590,7 +2571,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         http.sendOnce(request(url, code, world.lastLines()), Void.class, world.atMost(LIMIT));
         return true;
-      } catch (Refused e) {
+      } catch (PermanentFailure e) {
         world.warn("[monitor] PingUrl: " + url.getHost() + " " + e.getMessage());
       } catch (IOException e) {
         world.warn("[monitor] PingUrl: " + url.getHost() + ": " + http.reason(e));
@@ -2655,14 +2636,13 @@ final class SpikeNotifier implements Callable<Integer> {
   /**
    * Which hour a notice is about, and the episode that it belongs to.
    *
-   * @param hour  and {@code start} such as 2026-11-24T13; the first hour of the episode starts it
+   * @param start   the first hour of the episode
    * @param subject the same for all mails of an episode, since Gmail threads by subject
    */
-  record Topic(String account, String query, String hour, Kind kind, String start,
-      String subject) {
+  record Topic(String account, String query, Hour hour, Kind kind, Hour start, String subject) {
     boolean isWhole() {
-      return account != null && query != null && kind != null && subject != null
-          && Hour.isName(hour) && Hour.isName(start);
+      return account != null && query != null && hour != null && kind != null && start != null
+          && subject != null;
     }
   }
 
@@ -2701,7 +2681,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     Hour hour() {
-      return Hour.parse(topic.hour);
+      return topic.hour;
     }
 
     boolean isFirst() {
@@ -2712,13 +2692,13 @@ final class SpikeNotifier implements Callable<Integer> {
       return fileName(topic.hour, topic.kind);
     }
 
-    static String fileName(String hour, Kind kind) {
-      return hour + "." + kind.word() + ".json";
+    static String fileName(Hour hour, Kind kind) {
+      return hour.name() + "." + kind.word() + ".json";
     }
   }
 
   /** How many tickets came since the hour's end. */
-  record SoFar(Instant until, long count) { }
+  record HourInProgress(Instant until, long count) { }
 
   /** Writes notices. To reword one, edit its method: words and values stand together. */
   static final class NoticeWriter {
@@ -2743,19 +2723,19 @@ final class SpikeNotifier implements Callable<Integer> {
      * @param opening the topic of the open episode, or null when this notice opens one
      * @param soFar   null when it is not known
      */
-    Notice spike(Spike spike, Topic opening, SpikeTickets tickets, SoFar soFar) {
+    Notice spike(Spike spike, Topic opening, SpikeTickets tickets, HourInProgress soFar) {
       return spike(Kind.SPIKE, spike, opening, tickets, soFar);
     }
 
     /** A notice about a spike that is made up, by the same code. */
-    Notice sample(Spike spike, SpikeTickets tickets, SoFar soFar) {
+    Notice sample(Spike spike, SpikeTickets tickets, HourInProgress soFar) {
       return spike(Kind.SAMPLE, spike, null, tickets, soFar);
     }
 
     private Notice spike(Kind kind, Spike spike, Topic opening, SpikeTickets tickets,
-        SoFar soFar) {
+        HourInProgress soFar) {
       var cause = tickets.cause();
-      var headline = count(spike.count(), "ticket") + " at " + account() + " from "
+      var headline = plural(spike.count(), "ticket") + " at " + account() + " from "
           + span(spike.hour()) + ", " + day(spike.hour()) + ".";
       var usual = usual(spike);
       var causeLine = causeLine(spike, tickets, cause);
@@ -2768,8 +2748,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       mail.line(usual);
       if (opening != null) {
-        mail.line("It goes on: this is hour " + (spike.hour().since(Hour.parse(opening.start)) + 1)
-            + " since " + dayAndTime(Hour.parse(opening.start)) + ".");
+        mail.line("It goes on: this is hour " + (spike.hour().since(opening.start) + 1) + " since "
+            + dayAndTime(opening.start) + ".");
       }
       if (isLate(spike.hour())) {
         mail.line("This notice comes late, at " + dayAndTime(world.clock.instant()) + ": the hour "
@@ -2790,12 +2770,13 @@ final class SpikeNotifier implements Callable<Integer> {
       last24Hours(mail, spike.hour());
 
       why(mail, spike);
-      mail.line("Counted: " + population() + ". explain " + spike.hour().name()
+      mail.line("Counted: " + scope() + ". explain " + spike.hour().name()
           + " tells more.");
       mail.line(nextMail());
       footer(mail);
 
-      var facts = new Facts(spike.count(), spike.usual().mean, spike.usual().percent(spike.count()),
+      var baseline = spike.baseline();
+      var facts = new Facts(spike.count(), baseline.mean, baseline.percent(spike.count()),
           cause == null ? null : cause.tag(), tickets.top(config.numTags), link);
       var chat = new ArrayList<>(List.of(headline, usual, causeLine));
       if (soFar != null) chat.add(soFar(spike.hour(), soFar));
@@ -2806,23 +2787,23 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The subject of a first notice is that of the whole episode. */
     private Notice notice(Kind kind, Spike spike, Topic opening, Facts facts, MailBody mail,
         List<String> chat) {
-      var hour = spike.hour().name();
-      var start = opening == null ? hour : opening.start;
+      var start = opening == null ? spike.hour() : opening.start;
       var subject = opening == null ? subject(spike, facts.cause) : opening.subject;
       if (kind == Kind.SAMPLE) subject = "SAMPLE, no spike: " + subject;
-      var topic = new Topic(config.zendeskHost, config.query, hour, kind, start, subject);
+      var topic = new Topic(config.zendeskHost, config.query, spike.hour(), kind, start,
+          subject);
       return new Notice(topic, facts, mail.words(subject, chat, chatRows(facts.tags)), null, null);
     }
 
     private String subject(Spike spike, String cause) {
       return config.subject + " " + account() + ", " + dayAndTime(spike.hour()) + ": "
-          + count(spike.count(), "ticket") + " instead of " + number(spike.usual().mean)
+          + plural(spike.count(), "ticket") + " instead of " + amount(spike.baseline().mean)
           + (cause == null ? "" : ", " + cut(cause, 40));
     }
 
     /** The notice about the end of a spike, from top to bottom. */
     Notice clear(Calm calm, Notice opening) {
-      var start = Hour.parse(opening.topic.start);
+      var start = opening.topic.start;
       var over = calm.hour();
       var last = start; // its last hour
       var peak = start;
@@ -2839,12 +2820,12 @@ final class SpikeNotifier implements Callable<Integer> {
         }
       }
       var headline = "Over at " + time(last.to()) + " UTC after "
-          + count(last.since(start) + 1, "hour") + ".";
-      var now = count(calm.count(), "ticket") + " at " + account() + " from " + span(over) + ", "
-          + day(over) + "; usual: " + number(calm.usual().mean) + ".";
+          + plural(last.since(start) + 1, "hour") + ".";
+      var now = plural(calm.count(), "ticket") + " at " + account() + " from " + span(over) + ", "
+          + day(over) + "; usual: " + amount(calm.baseline().mean) + ".";
       var summary = "It began at " + dayAndTime(start) + ". "
-          + "At its peak " + count(highest, "ticket") + " came from " + span(peak) + "; in all "
-          + whole(excess) + " more than usual.";
+          + "At its peak " + plural(highest, "ticket") + " came from " + span(peak) + "; in all "
+          + rounded(excess) + " more than usual.";
       var mail = new MailBody();
 
       mail.title(headline);
@@ -2863,26 +2844,26 @@ final class SpikeNotifier implements Callable<Integer> {
       footer(mail);
 
       var subject = opening.topic.subject;
-      var topic = new Topic(config.zendeskHost, config.query, over.name(), Kind.CLEAR,
-          opening.topic.start, subject);
-      var facts = new Facts(calm.count(), calm.usual().mean, calm.usual().percent(calm.count()),
+      var topic = new Topic(config.zendeskHost, config.query, over, Kind.CLEAR, start, subject);
+      var baseline = calm.baseline();
+      var facts = new Facts(calm.count(), baseline.mean, baseline.percent(calm.count()),
           opening.facts.cause, List.of(), agentSearch(over, ""));
       return new Notice(topic, facts, mail.words(subject, chat, List.of()), null, null);
     }
 
     private String usual(Spike spike) {
-      double mean = spike.usual().mean;
+      double mean = spike.baseline().mean;
       long least = Long.MAX_VALUE;
       long most = 0;
-      var samples = judge.usuals.samples(spike.hour()).known();
+      var samples = judge.baselines.samples(spike.hour()).known();
       for (var sample : samples) {
         least = Math.min(least, sample.count());
         most = Math.max(most, sample.count());
       }
       var times = mean == 0 ? ""
-          : ", so " + decimal(spike.count() / mean) + " times as many (" + whole(spike.usual()
+          : ", so " + decimal(spike.count() / mean) + " times as many (" + rounded(spike.baseline()
               .percent(spike.count())) + " % more)";
-      return "Usual at this hour: " + number(mean) + times + ". The last " + samples.size()
+      return "Usual at this hour: " + amount(mean) + times + ". The last " + samples.size()
           + " held " + (least == most ? most + " each" : least + " to " + most) + ".";
     }
 
@@ -2897,7 +2878,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var read = tickets.missing().isEmpty() ? "" : " that were read";
       return cause.count() + " of the " + tickets.size() + read + " carry " + cause.tag()
           + (cause.isNew() ? ", which this hour usually has on none."
-              : "; usual at this hour: " + number(cause.usual()) + ".");
+              : "; usual at this hour: " + amount(cause.usual()) + ".");
     }
 
     /** One sender's flood is another thing than a hundred people in trouble. */
@@ -2909,19 +2890,19 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** @param most tickets of one of them */
     private static String senders(int people, int most) {
-      if (people == 1) return "One person wrote " + count(most, "ticket") + ".";
+      if (people == 1) return "One person wrote " + plural(most, "ticket") + ".";
       var wrote = people + " people wrote; no one more than ";
       return wrote + (most == 1 ? "once." : most + " times.");
     }
 
-    private String soFar(Hour hour, SoFar soFar) {
+    private String soFar(Hour hour, HourInProgress soFar) {
       var next = hour.plus(1);
-      var usual = judge.usuals.usual(next);
+      var usual = judge.baselines.of(next);
       double part = Duration.between(next.from(), soFar.until).toSeconds() / 3600.0;
       var beside = usual == null || part > 1 ? ""
-          : " (usual for these minutes: " + number(usual.mean * part) + ")";
+          : " (usual for these minutes: " + amount(usual.mean * part) + ")";
       return "Since " + time(next.from()) + ", up to " + time(soFar.until) + " UTC: "
-          + count(soFar.count, "ticket") + beside + ".";
+          + plural(soFar.count, "ticket") + beside + ".";
     }
 
     private void tagTable(MailBody mail, Hour hour, SpikeTickets tickets) {
@@ -2944,8 +2925,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       if (hasUntagged && tickets.size() > 0) rows.add(tagRow(untagged, Cell.of(untagged.tag())));
       if (rows.isEmpty()) return;
-      mail.table(List.of(Cell.of("Tags"), Cell.number("tickets", 7), Cell.number("usual", 6),
-          Cell.number("of all", 6), Cell.of("")), rows);
+      mail.table(List.of(Cell.of("Tags"), Cell.right("tickets", 7), Cell.right("usual", 6),
+          Cell.right("of all", 6), Cell.of("")), rows);
       if (!tickets.missing().isEmpty()) {
         mail.line("Ranked from " + tickets.size() + " of its tickets (" + tickets.missing()
             + ").");
@@ -2955,9 +2936,9 @@ final class SpikeNotifier implements Callable<Integer> {
     private static List<Cell> tagRow(TagCount tag, Cell name) {
       var mark = tag.isNew() && tag.count() > 0 ? "NEW" : tag.risen() ? "risen" : "";
       return List.of(name,
-          Cell.number(String.valueOf(tag.count()), 7),
-          Cell.number(tag.usual() == null ? "?" : decimal(tag.usual()), 6),
-          Cell.number(whole(tag.percent()) + " %", 6),
+          Cell.right(String.valueOf(tag.count()), 7),
+          Cell.right(tag.usual() == null ? "?" : decimal(tag.usual()), 6),
+          Cell.right(rounded(tag.percent()) + " %", 6),
           Cell.of(mark));
     }
 
@@ -2987,15 +2968,15 @@ final class SpikeNotifier implements Callable<Integer> {
       var rows = new ArrayList<List<Cell>>();
       for (var hour : hours) {
         boolean isKnown = judge.counts.knows(hour);
-        var usual = judge.usuals.usual(hour);
+        var usual = judge.baselines.of(hour);
         rows.add(List.of(
             Cell.noWrap(day(hour) + " " + time(hour.from())),
-            Cell.number(isKnown ? String.valueOf(judge.counts.at(hour)) : "?", 7),
-            Cell.number(usual == null ? "?" : whole(usual.mean), 6),
+            Cell.right(isKnown ? String.valueOf(judge.counts.at(hour)) : "?", 7),
+            Cell.right(usual == null ? "?" : rounded(usual.mean), 6),
             Cell.bar(known(hour) / highest, usualMean(hour) / highest)));
       }
-      mail.table(List.of(Cell.of("The last 24 hours"), Cell.number("tickets", 7),
-          Cell.number("usual", 6), Cell.of("")), rows);
+      mail.table(List.of(Cell.of("The last 24 hours"), Cell.right("tickets", 7),
+          Cell.right("usual", 6), Cell.of("")), rows);
     }
 
     private double known(Hour hour) {
@@ -3003,24 +2984,26 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private double usualMean(Hour hour) {
-      var usual = judge.usuals.usual(hour);
+      var usual = judge.baselines.of(hour);
       return usual == null ? 0 : usual.mean;
     }
 
     private void why(MailBody mail, Spike spike) {
       var rows = new ArrayList<List<Cell>>();
-      for (var bar : spike.bars().all()) {
-        boolean decides = bar == spike.bars().decides();
-        rows.add(List.of(Cell.of(bar.words()), Cell.number(decimal(bar.shown()), 7),
+      for (var threshold : spike.thresholds().all()) {
+        boolean decides = threshold == spike.thresholds().effective();
+        rows.add(List.of(
+            Cell.of(threshold.words().get()),
+            Cell.right(decimal(threshold.shown()), 7),
             Cell.of(decides ? "decides" : "")));
       }
       mail.table(List.of(
           Cell.of("Why this notice: rule " + lower(judge.rule.name.name()) + ", a spike from "
-              + count(spike.bars().least(), "ticket") + " on"),
+              + plural(spike.thresholds().least(), "ticket") + " on"),
           Cell.of(""), Cell.of("")), rows);
     }
 
-    private String population() {
+    private String scope() {
       return config.query.isEmpty() ? "all tickets of " + config.zendeskHost
           : "the tickets of " + config.zendeskHost + " that match " + config.query;
     }
@@ -3217,7 +3200,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return new Cell(clean(words), escape(longer), isShort ? WHOLE : BREAKS);
     }
 
-    static Cell number(String digits, int width) {
+    static Cell right(String digits, int width) {
       var text = " ".repeat(Math.max(0, width - digits.length())) + digits;
       return new Cell(text, escape(digits), "text-align:right;" + NARROW);
     }
@@ -3493,77 +3476,33 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   record Ticket(Long id, Instant created, String subject, Long requester, List<String> tags,
       String type) {
-
-    /** Whether it makes sense, and belongs to the span that was asked for. */
-    boolean isWithin(Instant from, Instant to) {
-      return id != null && created != null && !created.isBefore(from) && created.isBefore(to);
-    }
-  }
-
-  /** Reads a ticket field by field, so that one that makes no sense costs itself only. */
-  static final class TicketReader extends JsonDeserializer<Ticket> {
-    @Override
-    public Ticket deserialize(JsonParser parser, DeserializationContext context)
-        throws IOException {
-      Long id = null;
-      Instant created = null;
-      String subject = null;
-      Long requester = null;
-      List<String> tags = List.of();
-      var type = "ticket";
-      if (!parser.isExpectedStartObjectToken()) {
-        parser.skipChildren();
-        return new Ticket(id, created, subject, requester, tags, type);
+    /** Field by field, so that one that makes no sense costs itself only. */
+    @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+    static Ticket of(JsonNode json) {
+      var tags = new ArrayList<String>();
+      for (var tag : json.path("tags")) {
+        if (tag.isTextual() && !tag.asText().isBlank()) tags.add(tag.asText());
       }
-      while (parser.nextToken() != JsonToken.END_OBJECT) {
-        var field = parser.currentName();
-        parser.nextToken();
-        switch (field) {
-          case "id" -> id = number(parser);
-          case "created_at" -> created = instant(text(parser));
-          case "subject" -> subject = text(parser);
-          case "requester_id" -> requester = number(parser);
-          case "tags" -> tags = texts(parser);
-          case "result_type" -> type = Objects.requireNonNullElse(text(parser), "ticket");
-          default -> parser.skipChildren();
-        }
-      }
-      return new Ticket(id, created, subject, requester, tags, type);
+      return new Ticket(number(json.path("id")), instant(json.path("created_at").asText()),
+          json.path("subject").textValue(), number(json.path("requester_id")), tags,
+          json.path("result_type").asText("ticket"));
     }
 
-    private static String text(JsonParser parser) throws IOException {
-      if (parser.currentToken() == JsonToken.VALUE_STRING) return parser.getText();
-      parser.skipChildren();
-      return null;
-    }
-
-    private static Long number(JsonParser parser) throws IOException {
-      boolean isLong = parser.currentToken() == JsonToken.VALUE_NUMBER_INT
-          && parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
-      if (isLong) return parser.getLongValue();
-      parser.skipChildren();
-      return null;
+    private static Long number(JsonNode json) {
+      return json.isIntegralNumber() && json.canConvertToLong() ? json.longValue() : null;
     }
 
     private static Instant instant(String text) {
       try {
-        return text == null ? null : OffsetDateTime.parse(text).toInstant();
+        return OffsetDateTime.parse(text).toInstant();
       } catch (DateTimeException e) {
         return null;
       }
     }
 
-    private static List<String> texts(JsonParser parser) throws IOException {
-      if (!parser.isExpectedStartArrayToken()) {
-        parser.skipChildren();
-        return List.of();
-      }
-      var texts = new Bounded<String>();
-      while (parser.nextToken() != JsonToken.END_ARRAY) {
-        var text = text(parser);
-        if (text != null && !text.isBlank()) texts.add(text);
-      }
-      return texts;
+    /** Whether it makes sense, and belongs to the span that was asked for. */
+    boolean isWithin(Instant from, Instant to) {
+      return id != null && created != null && !created.isBefore(from) && created.isBefore(to);
     }
   }
 
@@ -3590,9 +3529,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** A page of search, which has {@code next_page}, or of search/export, which has the rest. */
   @JsonIgnoreProperties(ignoreUnknown = true)
-  record TicketPage(
-      @JsonDeserialize(contentUsing = TicketReader.class) Bounded<Ticket> results,
-      String next_page, Links links, Meta meta,
+  record TicketPage(List<Ticket> results, String next_page, Links links, Meta meta,
       @JsonDeserialize(using = ErrorReader.class) String error,
       @JsonDeserialize(using = ErrorReader.class) String description) {
     @JsonIgnoreProperties(ignoreUnknown = true)
@@ -3719,14 +3656,14 @@ final class SpikeNotifier implements Callable<Integer> {
       var url = onSameHost(link.startsWith("/") ? config.zendeskUrl + link : link);
       try {
         return ask(url, type);
-      } catch (Refused e) {
+      } catch (PermanentFailure e) {
         if (e.status != 401 || !tokenWorked) throw fault(e);
       }
       token = null; // it ended before its time, so sign in once more
       tokenWorked = false;
       try {
         return ask(url, type);
-      } catch (Refused e) {
+      } catch (PermanentFailure e) {
         throw fault(e);
       }
     }
@@ -3779,7 +3716,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return "[zendesk] " + config.zendeskUrl.getHost();
     }
 
-    private Fault fault(Refused e) {
+    private Fault fault(PermanentFailure e) {
       var advice = switch (e.status) {
         case 401 -> config.zendeskClient != null ? "check ClientId and ClientSecret"
             : "check Credentials; unused API tokens are switched off, no new ones can be made "
@@ -3790,40 +3727,17 @@ final class SpikeNotifier implements Callable<Integer> {
         default -> e.status / 100 == 3 ? "not followed; set Domain to the account's own subdomain"
             : "unexpected";
       };
-      var exit = e.status == 401 || e.status == 403 ? Exit.REFUSED : Exit.ZENDESK;
+      var exit = e.status == 401 || e.status == 403 ? Exit.DENIED : Exit.ZENDESK;
       return exit.fault(e, "%s %s (%s)", place(), e.getMessage(), advice);
     }
   }
 
   // ==== Verdict: is this hour a spike ===========================================================
 
-  /** The settings that decide, see the table in README.md. */
-  static final class Rule {
-    final RuleName name;
-    final double threshold; // 0.5 is 50 % over the mean
-    final double deviations;
-    final double minExtra; // tickets over the mean
-    final int minTickets;
-    final int minSamples;
-    final int numHours;
-    final Set<LocalDate> ignoredDays;
-    final ZoneId zone;
-
+  /** The settings that decide: those of auth.ini, but for the three that backtest varies. */
+  record Rule(Config config, RuleName name, double threshold, double deviations) {
     Rule(Config config) {
       this(config, config.ruleName, config.spikeThreshold, config.deviations);
-    }
-
-    /** The settings of auth.ini but for these, for backtest. */
-    Rule(Config config, RuleName name, double threshold, double deviations) {
-      this.name = name;
-      this.threshold = threshold;
-      this.deviations = deviations;
-      this.minExtra = config.minExtra;
-      this.minTickets = config.minTickets;
-      this.minSamples = config.minSamples;
-      this.numHours = config.numHours;
-      this.ignoredDays = config.ignoredDays;
-      this.zone = config.zone;
     }
 
     boolean isWeekly() {
@@ -3855,7 +3769,7 @@ final class SpikeNotifier implements Callable<Integer> {
    *
    * @param spread null under the rule mean
    */
-  record Usual(double mean, int samples, Spread spread) {
+  record Baseline(double mean, int samples, Spread spread) {
     /** Deviations over the mean. */
     double z(long count) {
       return (count - mean) / spread.deviation;
@@ -3871,14 +3785,14 @@ final class SpikeNotifier implements Callable<Integer> {
    * How far an hour usually strays from its mean.
    *
    * @param deviation in tickets
-   * @param level     what the mean was multiplied with to follow growth, 1 to 4
+   * @param growthFactor what the mean was multiplied with to follow growth, 1 to 4
    * @param cap       what a sample counted for at the most
    * @param isOfWeek  whether four weeks of the same hour are known
    */
-  record Spread(double deviation, double level, double cap, boolean isOfWeek) { }
+  record Spread(double deviation, double growthFactor, double cap, boolean isOfWeek) { }
 
   /** The first two steps to a verdict: the samples of an hour, and what it usually holds. */
-  static final class Usuals {
+  static final class Baselines {
     private static final int WEEKS = 13;
     private static final int MIN_WEEKS = 4; // with fewer, the last days serve
     private static final int LAST_DAYS = 28;
@@ -3892,21 +3806,21 @@ final class SpikeNotifier implements Callable<Integer> {
 
     final Rule rule;
     final Counts counts;
-    private final Map<Hour, Usual> usuals = new HashMap<>();
-    private final double[] means; // of the same hour of the week; see weeklyMean
+    private final Map<Hour, Baseline> baselines = new HashMap<>();
+    private final Map<Hour, Double> weeklyMeans = new HashMap<>();
 
-    Usuals(Rule rule, Counts counts) {
+    Baselines(Rule rule, Counts counts) {
       this.rule = rule;
       this.counts = counts;
-      this.means = new double[(int) counts.end().since(counts.first())];
-      Arrays.fill(means, Double.NaN);
     }
 
     /** Step 1: which earlier hours the hour is compared with. */
     Samples samples(Hour hour) {
-      if (!rule.isWeekly()) return samples(hour, Basis.HOUR_OF_DAY, 0, rule.numHours / 24 + 1, 1);
+      if (!rule.isWeekly()) {
+        return samples(hour, Basis.HOUR_OF_DAY, 0, rule.config.numHours / 24 + 1, 1);
+      }
       var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7);
-      boolean isEnough = weeks.known.size() >= Math.max(MIN_WEEKS, rule.minSamples);
+      boolean isEnough = weeks.known.size() >= Math.max(MIN_WEEKS, rule.config.minSamples);
       if (isEnough) return weeks;
       return samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS, 1);
     }
@@ -3917,9 +3831,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var unknown = new ArrayList<Hour>();
       var ignored = new ArrayList<Hour>();
       for (int days = first; days <= last; days += step) {
-        for (var past : hour.daysBefore(days, rule.zone)) {
+        for (var past : hour.daysBefore(days, rule.config.zone)) {
           long back = hour.since(past);
-          if (back <= 0 || basis == Basis.HOUR_OF_DAY && back > rule.numHours) continue;
+          if (back <= 0 || basis == Basis.HOUR_OF_DAY && back > rule.config.numHours) continue;
           if (isIgnored(past)) {
             ignored.add(past);
           } else if (counts.isSample(past)) {
@@ -3933,31 +3847,33 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private boolean isIgnored(Hour hour) {
-      return !rule.ignoredDays.isEmpty() && rule.ignoredDays.contains(hour.date(rule.zone));
+      var days = rule.config.ignoredDays;
+      return !days.isEmpty() && days.contains(hour.date(rule.config.zone));
     }
 
     /** How many samples it takes to judge. */
     int needed(Basis basis) {
-      return basis == Basis.LAST_DAYS ? Math.max(MIN_DAYS, rule.minSamples) : rule.minSamples;
+      int least = rule.config.minSamples;
+      return basis == Basis.LAST_DAYS ? Math.max(MIN_DAYS, least) : least;
     }
 
     /** Step 2: what the hour usually holds; null while there is too little history to say. */
-    Usual usual(Hour hour) {
-      if (!usuals.containsKey(hour)) usuals.put(hour, usual(hour, samples(hour)));
-      return usuals.get(hour);
+    Baseline of(Hour hour) {
+      if (!baselines.containsKey(hour)) baselines.put(hour, of(hour, samples(hour)));
+      return baselines.get(hour);
     }
 
-    private Usual usual(Hour hour, Samples samples) {
+    private Baseline of(Hour hour, Samples samples) {
       if (samples.known.size() < needed(samples.basis)) return null;
       return switch (samples.basis) {
-        case HOUR_OF_DAY -> new Usual(mean(values(samples)), samples.known.size(), null);
+        case HOUR_OF_DAY -> new Baseline(mean(values(samples)), samples.known.size(), null);
         case HOUR_OF_WEEK -> weekly(samples, level(hour));
         case LAST_DAYS -> weekly(samples, 1);
       };
     }
 
     /** The mean of the samples, and how far they stray, drawn towards what is usual anywhere. */
-    private static Usual weekly(Samples samples, double level) {
+    private static Baseline weekly(Samples samples, double level) {
       boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
       double cap = isOfWeek ? cap(values(samples)) : Double.POSITIVE_INFINITY;
       double[] values = capped(values(samples), cap);
@@ -3968,7 +3884,7 @@ final class SpikeNotifier implements Callable<Integer> {
       double variance = (squares + PRIOR * assumedVariance(mean)) / (n - 1 + PRIOR);
       double noLess = Math.max(mean, 1); // no count strays less than chance makes it
       double deviation = Math.sqrt(Math.max(variance, noLess) * (1 + 1.0 / n));
-      return new Usual(mean, n, new Spread(deviation, level, cap, isOfWeek));
+      return new Baseline(mean, n, new Spread(deviation, level, cap, isOfWeek));
     }
 
     /** So that one outage among the samples does not hide the next. */
@@ -4019,13 +3935,10 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     private double weeklyMean(Hour hour) {
       if (!counts.isSample(hour) || isIgnored(hour)) return -1;
-      int i = (int) hour.since(counts.first());
-      if (Double.isNaN(means[i])) {
-        var samples = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7);
-        double[] values = values(samples);
-        means[i] = values.length < MIN_WEEKS ? -1 : mean(capped(values, cap(values)));
-      }
-      return means[i];
+      return weeklyMeans.computeIfAbsent(hour, absent -> {
+        double[] values = values(samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7));
+        return values.length < MIN_WEEKS ? -1 : mean(capped(values, cap(values)));
+      });
     }
 
     private static double[] values(Samples samples) {
@@ -4045,59 +3958,31 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** What a bar asks for, and the key of auth.ini that sets it. */
-  enum Asks {
-    MORE_THAN_SHARE("SpikeThreshold"),
-    SHARE("SpikeThreshold"),
-    EXTRA("MinExtra"),
-    TICKETS("MinTickets"),
-    ALONE("Deviations"),
-    TOGETHER("Deviations");
-
-    final String key;
-
-    Asks(String key) {
-      this.key = key;
-    }
-  }
-
   /**
    * One thing that a spike has to pass.
    *
-   * @param setting what is asked for: the value of its key, one more in ALONE
-   * @param usual   of the hour
+   * @param key     of auth.ini that sets it
+   * @param words   made when they are asked for, since few verdicts are shown
    * @param tickets the count that it asks for, not whole as a rule
+   * @param isLimit whether that very count is too few, as under the rule mean
    */
-  record Bar(Asks asks, double setting, Usual usual, double tickets) {
+  record Threshold(String key, Supplier<String> words, double tickets, boolean isLimit) {
     /** The count that it asks for, for people: after a busy hour it may be less than none. */
     double shown() {
       return Math.max(0, tickets);
     }
 
-    /** The smallest count that passes. The rule mean asks for more than its limit. */
+    /** The smallest count that passes. */
     long least() {
-      boolean isMore = asks == Asks.MORE_THAN_SHARE;
-      return (long) (isMore ? Math.floor(tickets) + 1 : Math.ceil(tickets));
-    }
-
-    String words() {
-      return switch (asks) {
-        case MORE_THAN_SHARE -> "more than " + percent(setting) + " over " + decimal(usual.mean);
-        case SHARE -> percent(setting) + " over " + decimal(usual.mean);
-        case EXTRA -> number(setting) + " more than " + decimal(usual.mean);
-        case TICKETS -> "at least " + count((long) setting, "ticket");
-        case ALONE -> "alone " + decimal(setting) + " deviations of "
-            + decimal(usual.spread.deviation) + " over " + decimal(usual.mean);
-        case TOGETHER -> "with the hour before " + decimal(setting) + " deviations of both";
-      };
+      return (long) (isLimit ? Math.floor(tickets) + 1 : Math.ceil(tickets));
     }
   }
 
   /** All bars, to be shown, and the one that decides; of alone and together the easier counts. */
-  record Bars(List<Bar> all, Bar decides) {
+  record Thresholds(List<Threshold> all, Threshold effective) {
     /** The smallest count that is a spike. */
     long least() {
-      return decides.least();
+      return effective.least();
     }
   }
 
@@ -4109,21 +3994,23 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   sealed interface Judged extends Verdict permits Spike, Calm {
-    Usual usual();
+    Baseline baseline();
 
-    Bars bars();
+    Thresholds thresholds();
 
     /** Deviations that it and the hour before are over what both usually hold, or null. */
     Double together();
   }
 
-  record Spike(Hour hour, long count, Usual usual, Bars bars, Double together) implements Judged {
+  record Spike(Hour hour, long count, Baseline baseline, Thresholds thresholds, Double together)
+      implements Judged {
     double excess() {
-      return count - usual.mean;
+      return count - baseline.mean;
     }
   }
 
-  record Calm(Hour hour, long count, Usual usual, Bars bars, Double together) implements Judged { }
+  record Calm(Hour hour, long count, Baseline baseline, Thresholds thresholds, Double together)
+      implements Judged { }
 
   /** Too few samples to judge the hour. */
   record Learning(Hour hour, long count, int samples, int needed) implements Verdict { }
@@ -4134,104 +4021,112 @@ final class SpikeNotifier implements Callable<Integer> {
 
     final Rule rule;
     final Counts counts;
-    final Usuals usuals;
+    final Baselines baselines;
 
     Judge(Rule rule, Counts counts) {
-      this(rule, new Usuals(rule, counts));
+      this(rule, new Baselines(rule, counts));
     }
 
     /** @param usuals of a rule with the same name, shared since they take the time */
-    Judge(Rule rule, Usuals usuals) {
+    Judge(Rule rule, Baselines baselines) {
       this.rule = rule;
-      this.counts = usuals.counts;
-      this.usuals = usuals;
+      this.counts = baselines.counts;
+      this.baselines = baselines;
     }
 
     /** @throws NoSuchElementException for an unknown hour */
     Verdict verdict(Hour hour) {
       long count = counts.at(hour);
-      var usual = usuals.usual(hour);
+      var usual = baselines.of(hour);
       if (usual == null) {
-        var samples = usuals.samples(hour);
-        return new Learning(hour, count, samples.known.size(), usuals.needed(samples.basis));
+        var samples = baselines.samples(hour);
+        return new Learning(hour, count, samples.known.size(), baselines.needed(samples.basis));
       }
-      var bars = bars(hour);
+      var thresholds = thresholds(hour);
       var together = together(hour);
-      return isSpike(hour, count, bars)
-          ? new Spike(hour, count, usual, bars, together)
-          : new Calm(hour, count, usual, bars, together);
+      return isSpike(hour, count, thresholds)
+          ? new Spike(hour, count, usual, thresholds, together)
+          : new Calm(hour, count, usual, thresholds, together);
     }
 
     /**
      * THE DECISION, for job, explain, backtest and report. For business hours alone add
-     * {@code && clock >= 8 && clock < 18}, clock being {@code hour.from().atZone(rule.zone)
+     * {@code && clock >= 8 && clock < 18}, clock being {@code hour.from().atZone(rule.config.zone)
      * .getHour()}. An open episode then gets its all-clear at closing time.
      */
-    private boolean isSpike(Hour hour, long count, Bars bars) {
-      return count >= bars.least();
+    private boolean isSpike(Hour hour, long count, Thresholds thresholds) {
+      return count >= thresholds.least();
     }
 
     /** What the hour has to hold to be a spike; null while there is too little history to say. */
-    Bars bars(Hour hour) {
-      var usual = usuals.usual(hour);
+    Thresholds thresholds(Hour hour) {
+      var usual = baselines.of(hour);
       if (usual == null) return null;
-      return rule.isWeekly() ? weeklyBars(hour, usual) : meanBars(usual);
+      return rule.isWeekly() ? weeklyThresholds(hour, usual) : meanThresholds(usual);
     }
 
-    private Bars meanBars(Usual usual) {
+    private Thresholds meanThresholds(Baseline usual) {
       double tickets = (1 + rule.threshold) * usual.mean;
-      var limit = new Bar(Asks.MORE_THAN_SHARE, rule.threshold, usual, tickets);
-      return barsOf(limit, List.of(limit), List.of(minTickets(usual)));
+      var limit = new Threshold("SpikeThreshold", () -> "more than " + percent(rule.threshold)
+          + " over " + decimal(usual.mean), tickets, true);
+      return thresholdsOf(limit, List.of(limit), List.of(minTickets()));
     }
 
-    private Bars weeklyBars(Hour hour, Usual usual) {
+    private Thresholds weeklyThresholds(Hour hour, Baseline usual) {
       double mean = usual.mean;
+      double extra = rule.config.minExtra;
       var others = List.of(
-          new Bar(Asks.SHARE, rule.threshold, usual, (1 + rule.threshold) * mean),
-          new Bar(Asks.EXTRA, rule.minExtra, usual, mean + rule.minExtra),
-          minTickets(usual));
+          new Threshold("SpikeThreshold", () -> percent(rule.threshold) + " over " + decimal(mean),
+              (1 + rule.threshold) * mean, false),
+          new Threshold("MinExtra", () -> amount(extra) + " more than " + decimal(mean),
+              mean + extra, false),
+          minTickets());
       var alone = alone(usual);
       var together = withTheHourBefore(hour, usual);
-      if (together == null) return barsOf(alone, List.of(alone), others);
+      if (together == null) return thresholdsOf(alone, List.of(alone), others);
       var easier = together.tickets < alone.tickets ? together : alone;
-      return barsOf(easier, List.of(alone, together), others);
+      return thresholdsOf(easier, List.of(alone, together), others);
     }
 
     /** An hour without tickets is no spike, whatever is set. */
-    private Bar minTickets(Usual usual) {
-      int least = Math.max(1, rule.minTickets);
-      return new Bar(Asks.TICKETS, least, usual, least);
+    private Threshold minTickets() {
+      int least = Math.max(1, rule.config.minTickets);
+      return new Threshold("MinTickets", () -> "at least " + plural(least, "ticket"), least, false);
     }
 
     /** The highest of the bars that all have to be passed decides. */
-    private static Bars barsOf(Bar standsOut, List<Bar> shown, List<Bar> others) {
+    private static Thresholds thresholdsOf(Threshold standsOut, List<Threshold> shown,
+        List<Threshold> others) {
       var all = new ArrayList<>(shown);
-      var decides = standsOut;
-      for (var bar : others) {
-        boolean isTrivial = bar.asks == Asks.TICKETS && bar.tickets <= 1;
-        if (!isTrivial || bar.least() > decides.least()) all.add(bar);
-        if (bar.least() > decides.least()) decides = bar;
+      var effective = standsOut;
+      for (var threshold : others) {
+        boolean isTrivial = threshold.key.equals("MinTickets") && threshold.tickets <= 1;
+        if (!isTrivial || threshold.least() > effective.least()) all.add(threshold);
+        if (threshold.least() > effective.least()) effective = threshold;
       }
-      return new Bars(all, decides);
+      return new Thresholds(all, effective);
     }
 
-    private Bar alone(Usual usual) {
+    private Threshold alone(Baseline usual) {
       double deviations = rule.deviations + (usual.spread.isOfWeek ? ALONE_MORE : 0);
-      double tickets = usual.mean + deviations * usual.spread.deviation;
-      return new Bar(Asks.ALONE, deviations, usual, tickets);
+      double deviation = usual.spread.deviation;
+      return new Threshold("Deviations", () -> "alone " + decimal(deviations) + " deviations of "
+          + decimal(deviation) + " over " + decimal(usual.mean),
+          usual.mean + deviations * deviation, false);
     }
 
     /** Two hours that are high together stand out sooner than one alone. */
-    private Bar withTheHourBefore(Hour hour, Usual usual) {
+    private Threshold withTheHourBefore(Hour hour, Baseline usual) {
       var before = usualBefore(hour, usual);
       if (before == null) return null;
       double excess = counts.at(hour.plus(-1)) - before.mean;
       double tickets = usual.mean + rule.deviations * deviationOf(usual, before) - excess;
-      return new Bar(Asks.TOGETHER, rule.deviations, usual, tickets);
+      return new Threshold("Deviations", () -> "with the hour before " + decimal(rule.deviations)
+          + " deviations of both", tickets, false);
     }
 
     private Double together(Hour hour) {
-      var usual = usuals.usual(hour);
+      var usual = baselines.of(hour);
       var before = usualBefore(hour, usual);
       if (before == null) return null;
       double excess = counts.at(hour) - usual.mean + counts.at(hour.plus(-1)) - before.mean;
@@ -4239,14 +4134,14 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** What the hour before usually holds, if both hours can be seen together; else null. */
-    private Usual usualBefore(Hour hour, Usual usual) {
+    private Baseline usualBefore(Hour hour, Baseline usual) {
       var before = hour.plus(-1);
       if (usual.spread == null || !usual.spread.isOfWeek || !counts.knows(before)) return null;
-      var usualBefore = usuals.usual(before);
+      var usualBefore = baselines.of(before);
       return usualBefore != null && usualBefore.spread.isOfWeek ? usualBefore : null;
     }
 
-    private static double deviationOf(Usual a, Usual b) {
+    private static double deviationOf(Baseline a, Baseline b) {
       return Math.hypot(a.spread.deviation, b.spread.deviation);
     }
 
@@ -4260,32 +4155,37 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** Spike hours in a row. {@code excess} in tickets over the usual, summed over its hours. */
-  record Episode(Hour start, int hours, Spike peak, double excess) {
+  /** A spike from its first hour to its last. A calm hour ends it, one that is unknown does not. */
+  record Episode(List<Spike> spikes, boolean isOver) {
     /** All episodes of the verdicts; both oldest first. */
     static List<Episode> among(List<Verdict> verdicts) {
       var episodes = new ArrayList<Episode>();
-      Episode current = null;
+      var spikes = new ArrayList<Spike>();
       for (var verdict : verdicts) {
-        if (!(verdict instanceof Spike spike)) continue;
-        if (current != null && current.end().equals(spike.hour)) {
-          episodes.remove(episodes.size() - 1);
-          current = current.with(spike);
-        } else {
-          current = new Episode(spike.hour, 1, spike, spike.excess());
-        }
-        episodes.add(current);
+        if (verdict instanceof Spike spike) spikes.add(spike);
+        if (!(verdict instanceof Calm) || spikes.isEmpty()) continue;
+        episodes.add(new Episode(List.copyOf(spikes), true));
+        spikes.clear();
       }
+      if (!spikes.isEmpty()) episodes.add(new Episode(spikes, false));
       return episodes;
     }
 
-    private Hour end() {
-      return start.plus(hours);
+    Hour start() {
+      return spikes.get(0).hour;
     }
 
-    private Episode with(Spike next) {
-      var higher = next.count > peak.count ? next : peak;
-      return new Episode(start, hours + 1, higher, excess + next.excess());
+    int hours() {
+      return spikes.size();
+    }
+
+    Spike peak() {
+      return Collections.max(spikes, Comparator.comparingLong(Spike::count));
+    }
+
+    /** Tickets over the usual, of all its hours. */
+    double excess() {
+      return spikes.stream().mapToDouble(Spike::excess).sum();
     }
   }
 
@@ -4295,12 +4195,12 @@ final class SpikeNotifier implements Callable<Integer> {
     json.put("hour", verdict.hour().from().toString());
     json.put("count", verdict.count());
     if (verdict instanceof Judged judged) {
-      var usual = judged.usual();
+      var usual = judged.baseline();
       boolean weekly = usual.spread != null;
       json.put("mean", usual.mean);
       // weekly: the least that is a spike; mean: the most that is calm
-      if (weekly) json.put("limit", judged.bars().least());
-      else json.put("limit", judged.bars().all.get(0).tickets);
+      if (weekly) json.put("limit", judged.thresholds().least());
+      else json.put("limit", judged.thresholds().all.get(0).tickets);
       json.put("percent", usual.percent(verdict.count()));
       json.put("samples", usual.samples);
       json.put("verdict", verdict instanceof Spike ? "spike" : "calm");
@@ -4379,33 +4279,26 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Path file;
     private final Path stateFile;
     private final NavigableMap<Hour, Long> known;
-    private State state;
+    private final State state;
 
-    /**
-     * What stands beside the history.
-     *
-     * @param account and {@code query} tell what is counted
-     * @param judged  the newest hour that was judged, or null before the first
-     * @param begun   the hour of the first run, or null where an older edition ran; what came
-     *                before it is no news
-     * @param again   earlier hours to be judged once more, since their counts grew
-     */
-    record State(String account, String query, String begun, String judged, List<String> again) {
-      State {
-        again = again == null ? List.of() : List.copyOf(again);
-      }
-
-      boolean isWhole() {
-        return account != null && query != null && (begun == null || Hour.isName(begun))
-            && (judged == null || Hour.isName(judged)) && again.stream().allMatch(Hour::isName);
-      }
+    /** What stands beside the history. */
+    static final class State {
+      public String account; // with the query: what is counted
+      public String query;
+      public Hour begun;  // the first run's, or null from an older edition; before it is no news
+      public Hour judged; // the newest one that was judged, or null before the first
+      public TreeSet<Hour> again = new TreeSet<>(); // to be judged once more: their counts grew
     }
 
     private History(Path file, NavigableMap<Hour, Long> known, State state) {
       this.file = file;
-      this.stateFile = file.resolveSibling(file.getFileName() + ".state");
+      this.stateFile = stateFile(file);
       this.known = known;
       this.state = state;
+    }
+
+    private static Path stateFile(Path file) {
+      return file.resolveSibling(file.getFileName() + ".state");
     }
 
     /** The counts alone; no file is an empty history. */
@@ -4425,40 +4318,43 @@ final class SpikeNotifier implements Callable<Integer> {
      * @throws Fault CONFIG  when the file counts another account or Query
      */
     static History open(Path file, String account, String query) {
-      var history = new History(file, parse(file), null);
       var words = query.strip().replaceAll("\\s+", " ");
-      var text = Disk.read(history.stateFile, Exit.HISTORY);
-      if (text == null) {
-        var newest = history.known.isEmpty() ? null : history.known.lastKey().name();
-        history.state = new State(account, words, null, newest, List.of());
-        return history;
+      var known = parse(file);
+      var state = readState(stateFile(file));
+      if (state == null) {
+        state = new State();
+        state.account = account;
+        state.query = words;
+        state.judged = known.isEmpty() ? null : known.lastKey();
       }
-      history.state = history.parseState(text);
-      history.checkPopulation(account, words);
+      var history = new History(file, known, state);
+      history.checkScope(account, words);
       return history;
     }
 
-    private State parseState(String text) {
+    private static State readState(Path file) {
+      var text = Disk.read(file, Exit.HISTORY);
+      if (text == null) return null;
       try {
         var state = JSON.readValue(text, State.class);
-        if (state != null && state.isWhole()) return state;
+        if (state != null && state.account != null && state.query != null) return state;
       } catch (JsonProcessingException e) {
         // said below
       }
       throw Exit.HISTORY.fault("%s: is no state of a history (delete it: the next run makes it "
-          + "anew, and what the history counts is not checked then)", Disk.shown(stateFile));
+          + "anew, and what the history counts is not checked then)", Disk.shown(file));
     }
 
     /** Two populations must never mix: 2 tickets an hour are no usual for an hour of 100. */
-    private void checkPopulation(String account, String query) {
+    private void checkScope(String account, String query) {
       if (state.account.equals(account) && state.query.equals(query)) return;
       throw Exit.CONFIG.fault("%s: was counted %s, but auth.ini now counts %s (set [default] "
               + "SpikeDB to a new file; or, to keep these counts as they are, delete %s)",
-          Disk.shown(file), population(state.account, state.query), population(account, query),
+          Disk.shown(file), scope(state.account, state.query), scope(account, query),
           Disk.shown(stateFile));
     }
 
-    static String population(String account, String query) {
+    static String scope(String account, String query) {
       return "at " + account + (query.isEmpty() ? " without Query" : " with Query " + query);
     }
 
@@ -4485,37 +4381,32 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The newest hour that was judged, or null before the first. */
     Hour judged() {
-      return state.judged == null ? null : Hour.parse(state.judged);
+      return state.judged;
     }
 
     /** Notes that the first run is on, so that nothing before that hour is news. */
     void begin(Hour hour) {
-      state = new State(state.account, state.query, hour.name(), state.judged, state.again);
+      state.begun = hour;
     }
 
     boolean isBeforeBegin(Hour hour) {
-      return state.begun != null && hour.isBefore(Hour.parse(state.begun));
+      return state.begun != null && hour.isBefore(state.begun);
     }
 
     /** The hours to be judged once more, oldest first. */
     List<Hour> again() {
-      return state.again.stream().map(Hour::parse).sorted().toList();
+      return List.copyOf(state.again);
     }
 
     /** Notes that the hour has to be judged once more; {@link #save} stores it. */
     void judgeAgain(Hour hour) {
-      var again = new TreeSet<>(state.again);
-      again.add(hour.name());
-      state = new State(state.account, state.query, state.begun, state.judged,
-          List.copyOf(again));
+      state.again.add(hour);
     }
 
     /** Notes that the hour was judged; {@link #save} stores it. */
     void wasJudged(Hour hour) {
-      var again = new TreeSet<>(state.again);
-      again.remove(hour.name());
-      var newest = judged() == null || judged().isBefore(hour) ? hour.name() : state.judged;
-      state = new State(state.account, state.query, state.begun, newest, List.copyOf(again));
+      state.again.remove(hour);
+      if (state.judged == null || state.judged.isBefore(hour)) state.judged = hour;
     }
 
     /** The state first: a kill between leaves an hour that is judged once too often, not missed. */
@@ -4702,7 +4593,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final String credentials = secret("[zendesk] Credentials");
     final Client zendeskClient = client("[zendesk] ClientId", "[zendesk] ClientSecret");
     final String query = wholeText("[zendesk] Query", "");
-    final int requestsPerMinute = whole("[zendesk] RequestsPerMinute", 100, 1, 100_000);
+    final int requestsPerMinute = wholeNumber("[zendesk] RequestsPerMinute", 100, 1, 100_000);
 
     final InternetAddress sender = required("[email] Sender", Config::address, ADDRESS);
     final List<InternetAddress> recipients =
@@ -4713,7 +4604,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final String password = secret("[email] Password");
     final String mailHost = parsed("[email] Host", "smtp.gmail.com", Config::host,
         "a host name alone; the port belongs to Port");
-    final int mailPort = whole("[email] Port", 587, 1, 65_535);
+    final int mailPort = wholeNumber("[email] Port", 587, 1, 65_535);
     final Security security = choice("[email] Security", Security.STARTTLS);
     final String ehloName = parsed("[email] EhloName", "", Config::host,
         "this machine's full name, such as spikebox.example.com");
@@ -4724,19 +4615,19 @@ final class SpikeNotifier implements Callable<Integer> {
 
     final List<String> omittedTags =
         list("[misc] OmittedTags", "[,\\s]+", SpikeNotifier::lower, "tags");
-    final int numTags = whole("[misc] NumTags", 10, 1, 1000);
-    final int numHours = whole("[misc] NumHours", 4380, 24, 100_000);
-    final double spikeThreshold = number("[misc] SpikeThreshold", 0.6, 0, 10,
+    final int numTags = wholeNumber("[misc] NumTags", 10, 1, 1000);
+    final int numHours = wholeNumber("[misc] NumHours", 4380, 24, 100_000);
+    final double spikeThreshold = decimalNumber("[misc] SpikeThreshold", 0.6, 0, 10,
         "a number from 0 to 10; 0.5 means 50 %");
 
     final RuleName ruleName = choice("[spike] Rule", RuleName.MEAN);
     final ZoneId zone = parsed("[spike] TimeZone", ZoneId.of("UTC"), Config::zone,
         "a zone such as Europe/Berlin");
-    final int minTickets = whole("[spike] MinTickets", 1, 0, 1_000_000_000);
-    final int minSamples = whole("[spike] MinSamples", 3, 1, 10_000);
-    final double deviations = number("[spike] Deviations", 3.0, 0, 1000,
+    final int minTickets = wholeNumber("[spike] MinTickets", 1, 0, 1_000_000_000);
+    final int minSamples = wholeNumber("[spike] MinSamples", 3, 1, 10_000);
+    final double deviations = decimalNumber("[spike] Deviations", 3.0, 0, 1000,
         "a number from 0 to 1000");
-    final double minExtra = number("[spike] MinExtra", 5, 0, 1e9, "a number of tickets");
+    final double minExtra = decimalNumber("[spike] MinExtra", 5, 0, 1e9, "a number of tickets");
     final Set<LocalDate> ignoredDays = Set.copyOf(
         list("[spike] IgnoredDays", "[,\\s]+", LocalDate::parse, "dates such as 2026-12-25"));
     final Repeat repeat = choice("[spike] Repeat", Repeat.GROWTH);
@@ -5007,7 +4898,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return parsed(key, null, parse, expected);
     }
 
-    int whole(String key, int fallback, int least, int most) {
+    int wholeNumber(String key, int fallback, int least, int most) {
       return parsed(key, fallback, text -> {
         require(text.matches("\\d{1,9}"));
         int value = Integer.parseInt(text);
@@ -5016,7 +4907,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }, "a whole number from %d to %d".formatted(least, most));
     }
 
-    double number(String key, double fallback, double least, double most, String expected) {
+    double decimalNumber(String key, double fallback, double least, double most, String expected) {
       return parsed(key, fallback, text -> {
         require(text.matches("\\d{1,12}(\\.\\d{1,12})?|\\.\\d{1,12}"));
         double value = Double.parseDouble(text);
@@ -5277,20 +5168,13 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** @throws DateTimeException when the text is no full UTC hour of the years 2000 to 2199 */
+    @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
     static Hour parse(String text) {
       var time = LocalDateTime.parse(text, NAME);
       if (time.getYear() < 2000 || time.getYear() > 2199) {
         throw new DateTimeException("year out of range");
       }
       return of(time.toInstant(ZoneOffset.UTC));
-    }
-
-    static boolean isName(String text) {
-      try {
-        return text != null && parse(text).name().equals(text);
-      } catch (DateTimeException e) {
-        return false;
-      }
     }
 
     static Hour lastFull(Instant now) {
@@ -5347,7 +5231,8 @@ final class SpikeNotifier implements Callable<Integer> {
       return hours;
     }
 
-    /** Such as {@code 2026-11-24T13}, for file names and for {@code explain}. */
+    /** Such as {@code 2026-11-24T13}, for file names, JSON files and {@code explain}. */
+    @JsonValue
     String name() {
       return from().toString().substring(0, 13);
     }
@@ -5395,7 +5280,8 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   static final ObjectMapper JSON = JsonMapper.builder(
           JsonFactory.builder().streamReadConstraints(StreamReadConstraints.builder()
-              .maxDocumentLength(64L << 20).maxStringLength(1 << 20).build()).build())
+              .maxDocumentLength(64L << 20).maxStringLength(1 << 20).maxTokenCount(2_000_000)
+              .build()).build())
       .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
       .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
       .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
@@ -5445,7 +5331,7 @@ final class SpikeNotifier implements Callable<Integer> {
      * @param request built anew for each try, since a token may end between two
      * @param type    a record of the JSON that is expected, which refuses nonsense
      * @param where   the key of auth.ini that names the server, for messages
-     * @throws Refused for a final refusal
+     * @throws PermanentFailure for a final refusal
      * @throws Fault   ZENDESK when the tries are used up
      */
     <T> Answer<T> send(Supplier<HttpRequest> request, Class<T> type, String where) {
@@ -5464,13 +5350,13 @@ final class SpikeNotifier implements Callable<Integer> {
             throw Exit.ZENDESK.fault(e, "%s: its certificate is refused: %s (expected a valid one "
                 + "for that name, from an authority that Java trusts)", place, reason(e));
           }
-          boolean limit = e instanceof Unavailable unavailable && unavailable.isLimit();
+          boolean limit = e instanceof TemporaryFailure unavailable && unavailable.isLimit();
           int tried = limit ? ++limits : ++failures;
           var wait = waitAfter(tried, e);
           boolean isLast = tried == (limit ? TRIES_AT_A_LIMIT : TRIES);
           if (isLast || wait.compareTo(LONGEST_WAIT) > 0) {
             throw Exit.ZENDESK.fault(e, "%s: %s (tried %s); the next run asks again", place,
-                reason(e), count(failures + limits, "time"));
+                reason(e), plural(failures + limits, "time"));
           }
           world.detail("%s: %s, again in %s s".formatted(place, reason(e),
               decimal(wait.toMillis() / 1000.0)));
@@ -5482,7 +5368,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** What the server asked for, else 1, 2, 4, 8 seconds and so on, and a little chance. */
     private static Duration waitAfter(int tried, IOException e) {
       var growing = Duration.ofSeconds(Math.min(60, 1L << (tried - 1)));
-      if (e instanceof Unavailable unavailable && unavailable.retryAfter != null) {
+      if (e instanceof TemporaryFailure unavailable && unavailable.retryAfter != null) {
         var named = unavailable.retryAfter;
         boolean isEnough = tried == 1 || named.compareTo(growing) > 0; // not where it was not
         if (isEnough) return named;
@@ -5494,7 +5380,7 @@ final class SpikeNotifier implements Callable<Integer> {
      * One try.
      *
      * @param type Void when the body does not matter
-     * @throws Refused     for a final refusal
+     * @throws PermanentFailure     for a final refusal
      * @throws IOException for everything that may be better soon
      */
     <T> Answer<T> sendOnce(HttpRequest request, Class<T> type, Duration limit) throws IOException {
@@ -5546,16 +5432,16 @@ final class SpikeNotifier implements Callable<Integer> {
     private IOException refusal(int status, InputStream body, HttpHeaders headers)
         throws IOException {
       var text = new String(body.readNBytes(LONGEST_REASON), UTF_8);
-      var reason = world.foreign(errorText(text));
+      var reason = world.sanitize(errorText(text));
       if (isTemporary(status) || reason.startsWith("unavailable")) {
         var wait = retryAfter(headers);
         if (wait == null && status == 429) wait = reset(headers);
-        return new Unavailable(status, reason, wait);
+        return new TemporaryFailure(status, reason, wait);
       }
       if (status / 100 == 3) {
         reason = "redirect to " + hostOf(headers.firstValue("location").orElse(""));
       }
-      throw new Refused(status, reason);
+      throw new PermanentFailure(status, reason);
     }
 
     static boolean isTemporary(int status) {
@@ -5583,7 +5469,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static Duration reset(HttpHeaders headers) {
-      long seconds = number(headers, "ratelimit-reset", "rate-limit-reset", "x-rate-limit-reset");
+      long seconds = headerNumber(headers, "ratelimit-reset", "rate-limit-reset",
+          "x-rate-limit-reset");
       return seconds < 0 || seconds > 3600 ? null : atLeastASecond(seconds);
     }
 
@@ -5601,7 +5488,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The first of the headers that is there, else -1. */
-    static long number(HttpHeaders headers, String... names) {
+    static long headerNumber(HttpHeaders headers, String... names) {
       for (var name : names) {
         var value = headers.firstValue(name).orElse("").strip();
         if (value.matches("\\d{1,9}")) return Long.parseLong(value);
@@ -5616,13 +5503,13 @@ final class SpikeNotifier implements Callable<Integer> {
       if (hasCause(e, HttpConnectTimeoutException.class)) return "no connection in 10 s";
       if (hasCause(e, ConnectException.class)) return "no connection";
       if (e instanceof JsonProcessingException json) return reason(json);
-      return world.foreign(Objects.requireNonNullElse(e.getMessage(), "the connection broke"));
+      return world.sanitize(Objects.requireNonNullElse(e.getMessage(), "the connection broke"));
     }
 
     /** Jackson's own messages name classes, and may quote what is secret. */
     private String reason(JsonProcessingException e) {
       if (e.getCause() instanceof IllegalArgumentException refused) {
-        return world.foreign(refused.getMessage());
+        return world.sanitize(refused.getMessage());
       }
       if (hasCause(e, StreamConstraintsException.class)) return "an answer without end";
       if (!(e instanceof JsonMappingException mapping)) return "no JSON in its answer";
@@ -5654,7 +5541,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /**
      * An access token by OAuth client credentials (RFC 6749, 4.4), for Zendesk and for SMTP alike.
      *
-     * @throws Fault REFUSED, or {@code otherwise} for trouble that may pass
+     * @throws Fault DENIED, or {@code otherwise} for trouble that may pass
      */
     Token token(URI url, Client client, String scope, Exit otherwise, String where) {
       var fields = Map.of(
@@ -5673,8 +5560,8 @@ final class SpikeNotifier implements Callable<Integer> {
         var token = send(() -> request, Token.class, where).value();
         world.secrets.add(token.access_token());
         return token;
-      } catch (Refused e) {
-        var exit = Set.of(400, 401, 403).contains(e.status) ? Exit.REFUSED : otherwise;
+      } catch (PermanentFailure e) {
+        var exit = Set.of(400, 401, 403).contains(e.status) ? Exit.DENIED : otherwise;
         throw exit.fault(e, "%s %s answers %d %s (check ClientId, ClientSecret and scope)", where,
             url.getHost(), e.status, e.reason);
       }
@@ -5690,41 +5577,18 @@ final class SpikeNotifier implements Callable<Integer> {
   /** OAuth client credentials. */
   record Client(String id, String secret) { }
 
-  /** @param expires_in seconds, or null for Zendesk's usual 30 minutes */
+  /** @param expires_in seconds as 3599, 3599.0 or "3599", all of which servers send */
   @JsonIgnoreProperties(ignoreUnknown = true)
-  record Token(String access_token, @JsonDeserialize(using = Seconds.class) Long expires_in) {
+  record Token(String access_token, JsonNode expires_in) {
     Token {
       Http.expect(access_token != null && access_token.matches("[\\x21-\\x7e]+"),
           "no access_token in its answer");
     }
 
-    /** Until a minute before its end. */
+    /** Until a minute before its end; half an hour, as Zendesk has it, where that is not said. */
     Duration life() {
-      long seconds = expires_in == null ? 1800 : expires_in;
+      long seconds = expires_in == null ? 1800 : Math.min(86_400, expires_in.asLong(1800));
       return Duration.ofSeconds(Math.max(30, seconds - 60));
-    }
-  }
-
-  /** Seconds as 3599, 3599.0 or "3599", all of which servers send; null for anything else. */
-  static final class Seconds extends JsonDeserializer<Long> {
-    @Override
-    public Long deserialize(JsonParser parser, DeserializationContext context) throws IOException {
-      var text = parser.getValueAsString("");
-      parser.skipChildren();
-      var whole = text.strip().replaceFirst("\\.\\d+$", "");
-      return whole.matches("\\d{1,9}") ? Long.valueOf(whole) : null;
-    }
-  }
-
-  /** A list of an answer; no server sends so many, so more of them is nonsense. */
-  static final class Bounded<T> extends ArrayList<T> {
-    private static final long serialVersionUID = 1;
-    private static final int MOST = 10_000;
-
-    @Override
-    public boolean add(T element) {
-      Http.expect(size() < MOST, "a list without end in its answer");
-      return super.add(element);
     }
   }
 
@@ -5755,23 +5619,23 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Waits for the account's limit to reset when others have used up nine tenths of it. */
     void waitForReset(HttpHeaders headers, World world) {
-      long left = Http.number(headers, "ratelimit-remaining", "rate-limit-remaining",
+      long left = Http.headerNumber(headers, "ratelimit-remaining", "rate-limit-remaining",
           "x-rate-limit-remaining");
-      long limit = Http.number(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
-      long reset = Math.min(60, Http.number(headers, "ratelimit-reset", "rate-limit-reset"));
+      long limit = Http.headerNumber(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
+      long reset = Math.min(60, Http.headerNumber(headers, "ratelimit-reset", "rate-limit-reset"));
       if (left < 0 || reset < 0 || left * 10 >= limit) return;
       nextSlot = Math.max(nextSlot, world.ticker.nanos() + TimeUnit.SECONDS.toNanos(reset));
     }
   }
 
   /** An answer that may be better soon; {@code retryAfter} null when the server named no time. */
-  static final class Unavailable extends IOException {
+  static final class TemporaryFailure extends IOException {
     private static final long serialVersionUID = 1;
     final int status;
     final String reason;
     final transient Duration retryAfter;
 
-    Unavailable(int status, String reason, Duration retryAfter) {
+    TemporaryFailure(int status, String reason, Duration retryAfter) {
       super("answers %d %s".formatted(status, reason).strip());
       this.status = status;
       this.reason = reason;
@@ -5784,12 +5648,12 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** An answer that will not be better: what it means, the caller knows. */
-  static final class Refused extends RuntimeException {
+  static final class PermanentFailure extends RuntimeException {
     private static final long serialVersionUID = 1;
     final int status;
     final String reason;
 
-    Refused(int status, String reason) {
+    PermanentFailure(int status, String reason) {
       super("answers %d %s".formatted(status, reason).strip());
       this.status = status;
       this.reason = reason;
@@ -5954,15 +5818,15 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Other people's text, fit to be shown anywhere: one line, no secret that it echoes. */
-    String foreign(String text) {
-      return oneLine(secrets.blotEchoes(text));
+    String sanitize(String text) {
+      return oneLine(secrets.redactEchoes(text));
     }
 
     void result(String text) {
       if (verbosity != Verbosity.QUIET) print(out, "", text);
     }
 
-    void note(String text) {
+    void info(String text) {
       if (verbosity != Verbosity.QUIET) warn(text);
     }
 
@@ -5978,7 +5842,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private synchronized void print(PrintWriter to, String start, String text) {
       if (barIsOpen) err.println();
       barIsOpen = false;
-      var safe = secrets.blot(text.stripTrailing());
+      var safe = secrets.redact(text.stripTrailing());
       for (var line : safe.lines().toList()) {
         to.println((start + line).stripTrailing());
         if (to == err) keep(line);
@@ -6028,7 +5892,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** For the program's own lines, where a password such as "calm" is a word like any other. */
-    String blot(String text) {
+    String redact(String text) {
       for (var secret : all) {
         if (!isWord(secret)) text = text.replace(secret, "***");
       }
@@ -6036,8 +5900,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** For other people's texts. A secret that is a word is blotted where it stands alone. */
-    String blotEchoes(String text) {
-      var safe = blot(text);
+    String redactEchoes(String text) {
+      var safe = redact(text);
       for (var secret : all) {
         if (isWord(secret)) safe = safe.replaceAll("\\b" + Pattern.quote(secret) + "\\b", "***");
       }
@@ -6109,7 +5973,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var text = "%d of %d %s, about %d:%02d left".formatted(Math.min(done, all), all, what,
           left / 60, left % 60);
       if (!world.terminal) {
-        world.note(text);
+        world.info(text);
         return;
       }
       int full = (int) (part * BAR);
@@ -6308,21 +6172,21 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** Tickets: whole from 10 on, with one decimal below, none where it is 0. */
-  static String number(double tickets) {
+  static String amount(double tickets) {
     boolean isWhole = tickets >= 10 || Math.abs(tickets - Math.rint(tickets)) < 0.05;
-    return isWhole ? whole(tickets) : decimal(tickets);
+    return isWhole ? rounded(tickets) : decimal(tickets);
   }
 
-  static String whole(double value) {
+  static String rounded(double value) {
     return String.format(Locale.ROOT, "%.0f", value);
   }
 
   static String percent(double part) {
-    return whole(part * 100) + " %";
+    return rounded(part * 100) + " %";
   }
 
   /** Such as "1 ticket" or "20 tickets". */
-  static String count(long number, String noun) {
+  static String plural(long number, String noun) {
     return number + " " + noun + (number == 1 ? "" : "s");
   }
 
@@ -6402,7 +6266,7 @@ final class SpikeNotifier implements Callable<Integer> {
     BUG(70, "anything unforeseen, with its trace"),
     HISTORY(74, "history or outbox unreadable or unwritable"),
     TRY_LATER(75, "a notice waits or was refused, or another run is on"),
-    REFUSED(77, "Zendesk or SMTP refused the credentials"),
+    DENIED(77, "Zendesk or SMTP refused the credentials"),
     CONFIG(78, "auth.ini missing, malformed or incomplete");
 
     final int code;

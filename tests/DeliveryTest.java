@@ -265,7 +265,7 @@ class DeliveryTest extends Scenario {
           "", "535 5.7.8 Username and token not accepted")) {
         config("email/ClientId = x\nemail/ClientSecret = " + Desk.SECRET + "\nemail/TokenUrl = "
             + desk.url() + "/oauth/tokens");
-        assertTrue(run(Exit.REFUSED).err().startsWith("[email] localhost:" + smtp.port()
+        assertTrue(run(Exit.DENIED).err().startsWith("[email] localhost:" + smtp.port()
             + " refuses the sign-in of spikes: 535 5.7.8 Username and token not accepted"));
       }
     }
@@ -295,7 +295,7 @@ class DeliveryTest extends Scenario {
     @Test
     void is_refused_where_the_password_is_wrong_and_waits() throws IOException {
       config("email/Password = another-password");
-      var outcome = run(Exit.REFUSED);
+      var outcome = run(Exit.DENIED);
       assertTrue(outcome.err().startsWith("[email] localhost:" + mail.port() + " refuses the "
           + "sign-in of spikes: 535 "), outcome.err());
       config("email/Password = " + MailServer.PASSWORD);
@@ -307,7 +307,7 @@ class DeliveryTest extends Scenario {
     void says_that_a_server_offers_no_sign_in() throws IOException {
       try (var smtp = smtp()) {
         config("email/Password = " + MailServer.PASSWORD);
-        assertTrue(run(Exit.REFUSED).err().startsWith("[email] localhost:" + smtp.port()
+        assertTrue(run(Exit.DENIED).err().startsWith("[email] localhost:" + smtp.port()
             + " offers no sign-in (check Host, Port and Security"));
         assertTrue(run("doctor").out().contains("FAIL  mail: [email] localhost:" + smtp.port()
             + " offers no sign-in"));

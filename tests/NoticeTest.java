@@ -109,7 +109,7 @@ class NoticeTest {
     var judge = judge(config, last);
     var spike = (Spike) judge.verdict(HOUR);
     boolean isLate = clock.isAfter(HOUR.plus(2).to());
-    var soFar = isLate ? null : new SoFar(clock, 14);
+    var soFar = isLate ? null : new HourInProgress(clock, 14);
     return new NoticeWriter(config, judge, world()).spike(spike, opening, tickets, soFar);
   }
 
@@ -119,7 +119,8 @@ class NoticeTest {
 
   private Topic opening() {
     var first = spike().topic();
-    return new Topic(first.account(), first.query(), "2026-11-25T12", Kind.SPIKE, "2026-11-25T12",
+    var start = Hour.parse("2026-11-25T12");
+    return new Topic(first.account(), first.query(), start, Kind.SPIKE, start,
         "Ticket Spike Alert! acme, Wed 25 Nov 12:00 UTC: 70 tickets instead of 17");
   }
 
@@ -127,8 +128,9 @@ class NoticeTest {
     var config = config();
     var first = spike();
     var judge = judge(config, 100, 80, 20);
-    var topic = new Topic(first.topic().account(), "", "2026-11-25T12", Kind.SPIKE,
-        "2026-11-25T12", first.topic().subject());
+    var start = Hour.parse("2026-11-25T12");
+    var topic = new Topic(first.topic().account(), "", start, Kind.SPIKE, start,
+        first.topic().subject());
     var opening = new Notice(topic, first.facts(), first.words(), null, null);
     return new NoticeWriter(config, judge, world()).clear((Calm) judge.verdict(HOUR), opening);
   }

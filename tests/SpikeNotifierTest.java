@@ -163,18 +163,18 @@ class SpikeNotifierTest {
       var ini = "[misc]\nSpikeThreshold = 0.5\n[spike]\nMinSamples = 1";
       var judged = (Judged) verdict(ini, every(24, numbers(past)), count);
       assertEquals(verdict, name(judged), cell);
-      assertEquals(mean, judged.usual().mean(), 1e-6, cell);
-      assertEquals(percent, judged.usual().percent(count), 1e-6, cell);
+      assertEquals(mean, judged.baseline().mean(), 1e-6, cell);
+      assertEquals(percent, judged.baseline().percent(count), 1e-6, cell);
     }
 
     @Test
     void keeps_the_hour_itself_and_hours_before_the_window_out() {
       var known = every(24, 40, 38, 42);
       known.put(JUDGED, 9999L);
-      var samples = judge("[misc]\nNumHours = 72\n", known).usuals.samples(JUDGED).known();
+      var samples = judge("[misc]\nNumHours = 72\n", known).baselines.samples(JUDGED).known();
       assertEquals(List.of(40L, 38L, 42L), samples.stream().map(Sample::count).toList());
       samples = judge("[misc]\nNumHours = 72\n[spike]\nMinSamples = 2\n",
-          every(24, 40, 38, 42, 44)).usuals.samples(JUDGED).known();
+          every(24, 40, 38, 42, 44)).baselines.samples(JUDGED).known();
       assertEquals(3, samples.size());
     }
 
@@ -191,7 +191,7 @@ class SpikeNotifierTest {
       known.put(JUDGED.plus(-24 * 30), 1L); // the desk is older
       var ini = "[misc]\nNumHours = 72\n";
       var spike = assertInstanceOf(Spike.class, verdict(ini, known, 1));
-      assertNull(spike.usual().percent(1));
+      assertNull(spike.baseline().percent(1));
       assertInstanceOf(Calm.class, verdict(ini, known, 0));
     }
   }
@@ -223,8 +223,8 @@ class SpikeNotifierTest {
         String why) {
       var judged = (Judged) verdict(WEEKLY, worked(before), count);
       assertEquals(verdict, name(judged), why);
-      assertEquals(10.6923, judged.usual().mean(), 1e-4);
-      assertEquals(3.3933, judged.usual().spread().deviation(), 1e-4);
+      assertEquals(10.6923, judged.baseline().mean(), 1e-4);
+      assertEquals(3.3933, judged.baseline().spread().deviation(), 1e-4);
     }
 
     @Test
@@ -276,10 +276,10 @@ class SpikeNotifierTest {
         return;
       }
       var judged = (Judged) verdict;
-      assertEquals(samples, judged.usual().samples());
-      assertEquals(mean, judged.usual().mean(), 1e-5);
-      assertEquals(deviation, judged.usual().spread().deviation(), 1e-5);
-      assertEquals(z, judged.usual().z(count), 1e-5);
+      assertEquals(samples, judged.baseline().samples());
+      assertEquals(mean, judged.baseline().mean(), 1e-5);
+      assertEquals(deviation, judged.baseline().spread().deviation(), 1e-5);
+      assertEquals(z, judged.baseline().z(count), 1e-5);
       if (together == null) assertNull(judged.together());
       else assertEquals(together, judged.together(), 1e-5);
     }
@@ -307,8 +307,8 @@ class SpikeNotifierTest {
     })
     void follows_growth_within_two_days(int days, long lastDays, double level, String why) {
       var judged = (Judged) verdict(WEEKLY, growth(days, lastDays), 1);
-      assertEquals(level, judged.usual().spread().level(), 1e-9, why);
-      assertEquals(10 * level, judged.usual().mean(), 1e-9, why);
+      assertEquals(level, judged.baseline().spread().growthFactor(), 1e-9, why);
+      assertEquals(10 * level, judged.baseline().mean(), 1e-9, why);
     }
 
     @Test
@@ -317,7 +317,8 @@ class SpikeNotifierTest {
       Hour.range(JUDGED.plus(-72), JUDGED).filter(hour -> hour.number() % 24 > 10)
           .forEach(known::remove);
       var judged = (Judged) verdict(WEEKLY, known, 1);
-      assertEquals(1, judged.usual().spread().level(), "11 hours of a day are too few to tell");
+      assertEquals(1, judged.baseline().spread().growthFactor(),
+          "11 hours of a day are too few to tell");
     }
 
     /** The median of 10, 12, 20 and 200 is 16; above 16 + 3 sqrt(16 + 4.8^2) counts as that. */
@@ -325,8 +326,8 @@ class SpikeNotifierTest {
     void lets_an_outage_among_the_samples_count_for_no_more_than_the_cap() {
       var judged = (Judged) verdict(WEEKLY, every(168, 200, 12, 10, 20), 1);
       double cap = 16 + 3 * Math.sqrt(16 + 4.8 * 4.8);
-      assertEquals(cap, judged.usual().spread().cap(), 1e-9);
-      assertEquals((10 + 12 + 20 + cap) / 4, judged.usual().mean(), 1e-9);
+      assertEquals(cap, judged.baseline().spread().cap(), 1e-9);
+      assertEquals((10 + 12 + 20 + cap) / 4, judged.baseline().mean(), 1e-9);
     }
 
     @ParameterizedTest
@@ -370,16 +371,16 @@ class SpikeNotifierTest {
     void names_the_bar_that_decides_and_the_count_that_each_asks_for() {
       var judged = (Judged) verdict(WEEKLY, worked(18), 18);
       var words = new ArrayList<String>();
-      for (var bar : judged.bars().all()) {
-        words.add(bar.words() + ": " + SpikeNotifier.decimal(bar.tickets())
-            + (bar == judged.bars().decides() ? " decides" : ""));
+      for (var threshold : judged.thresholds().all()) {
+        words.add(threshold.words().get() + ": " + SpikeNotifier.decimal(threshold.tickets())
+            + (threshold == judged.thresholds().effective() ? " decides" : ""));
       }
       assertEquals(List.of(
           "alone 4.0 deviations of 3.4 over 10.7: 24.3",
           "with the hour before 3.0 deviations of both: 17.8 decides",
           "50 % over 10.7: 16.0",
           "5 more than 10.7: 15.7"), words);
-      assertEquals(18, judged.bars().least());
+      assertEquals(18, judged.thresholds().least());
     }
 
     @Test
@@ -408,14 +409,14 @@ class SpikeNotifierTest {
             .filter(Spike.class::isInstance).toList();
         assertEquals(List.of(), spikes, rule);
       }
-      assertEquals(days, judge("", known).usuals.samples(JUDGED).known().size());
+      assertEquals(days, judge("", known).baselines.samples(JUDGED).known().size());
     }
 
     @Test
     void leave_out_ignored_days_of_the_local_calendar() {
       var ini = WEEKLY.replace("[misc]", "IgnoredDays = 2026-11-18\n"
           + "TimeZone = Pacific/Tongatapu\n[misc]"); // where 13:00 UTC of the 17th is 02:00
-      var samples = judge(ini, every(168, numbers(WORKED))).usuals.samples(JUDGED);
+      var samples = judge(ini, every(168, numbers(WORKED))).baselines.samples(JUDGED);
       assertEquals(List.of(JUDGED.plus(-168)), samples.ignored());
       assertEquals(12, samples.known().size());
     }
@@ -992,7 +993,7 @@ class SpikeNotifierTest {
           + "[\\w.]+(?:\\(\"\\w+\"\\))?)))?")
           .matcher(text);
       while (declared.find()) {
-        boolean hasDefault = Set.of("file", "text", "wholeText", "whole", "number", "choice",
+        boolean hasDefault = Set.of("file", "text", "wholeText", "wholeNumber", "decimalNumber", "choice",
             "yesOrNo", "parsed").contains(declared.group(1)) && declared.group(4) != null;
         keys.put(declared.group(2), hasDefault ? value(declared.group(4)) : null);
         if (declared.group(3) != null) keys.put(declared.group(3), null);
@@ -1079,7 +1080,7 @@ class SpikeNotifierTest {
       var secrets = new Secrets();
       secrets.add(secret);
       boolean isOwn = text.contains("=calm");
-      assertEquals(shown, isOwn ? secrets.blot(text) : secrets.blotEchoes(text), why);
+      assertEquals(shown, isOwn ? secrets.redact(text) : secrets.redactEchoes(text), why);
     }
 
     @ParameterizedTest
@@ -1191,8 +1192,7 @@ class SpikeNotifierTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "5 | For at most 5.0 spikes in 30 days: your settings stay under that.",
-        "0.5 | For at most 0.5 spikes in 30 days: these settings give 0.0 spikes, 0.0 spike hours, "
-            + "0.0 mails.",
+        "0.5 | For at most 0.5 spikes in 30 days: none of the settings tried stays under that.",
     })
     void suggest_the_mildest_change_under_a_ceiling(String ceiling, String line) {
       history(200);
