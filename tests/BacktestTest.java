@@ -1,0 +1,92 @@
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.SpikeNotifier.*;
+
+/** backtest: how often would it have told. */
+class BacktestTest extends Unit {
+  @Nested
+  class Backtests {
+    private void history(int days) {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24L * days), JUDGED).forEach(hour ->
+          history.put(hour, hour.number() % 500 == 0 ? 90 : 10));
+      history.save();
+      write("auth.ini", WEEKLY);
+    }
+
+    @Test
+    void begin_with_what_the_own_settings_give() {
+      history(200);
+      assertEquals(0, run("backtest", "-c", folder + "/auth.ini"));
+      var lines = out.toString().lines().toList();
+      assertEquals("2616 hours judged, 2026-08-07T13 to 2026-11-24T12: your settings give 1.4 "
+          + "spikes, 1.4 spike hours, 2.8 mails in 30 days.", lines.get(0));
+      assertEquals("Hours with fewer than 13 weeks before them are left out.", lines.get(1));
+      assertEquals("rule    SpikeThreshold  Deviations  spikes   hours   mails   in 30 days",
+          lines.get(3));
+      long own = lines.stream().filter(line -> line.endsWith("   yours")).count();
+      assertEquals(1, own);
+      assertTrue(lines.indexOf("The largest by your settings:") - 4 <= 12 + 3);
+      assertFalse(out.toString().contains("For at most"), "nothing was asked for");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "5 | For at most 5.0 spikes in 30 days: your settings stay under that.",
+        "0.5 | For at most 0.5 spikes in 30 days: none of the settings tried stays under that.",
+    })
+    void suggest_the_mildest_change_under_a_ceiling(String ceiling, String line) {
+      history(200);
+      assertEquals(0, run("backtest", "--per-month", ceiling, "-c", folder + "/auth.ini"));
+      assertTrue(out.toString().contains("\n" + line + "\n"), out.toString());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"NaN", "-5", "0", "many"})
+    void refuse_a_wish_that_is_none(String ceiling) {
+      history(30);
+      assertEquals(64, run("backtest", "--per-month", ceiling, "-c", folder + "/auth.ini"));
+    }
+
+    @Test
+    void of_nothing_are_74() {
+      write("auth.ini", WEEKLY);
+      assertEquals(74, run("backtest", "-c", folder + "/auth.ini"));
+      assertEquals(folder.resolve("out/history.csv") + ": holds no hour that could be judged "
+          + "(expected a history of some weeks; the first run fills it)\n", err.toString());
+    }
+
+    @Test
+    void give_each_hour_as_json() {
+      history(120);
+      assertEquals(0, run("backtest", "--json", "-c", folder + "/auth.ini"));
+      var last = out.toString().lines().reduce("", (before, line) -> line);
+      assertTrue(last.startsWith("{\"hour\":\"2026-11-24T12:00:00Z\",\"count\":10,\"mean\":10.0,"
+          + "\"limit\":24,\"percent\":0.0,\"samples\":13,\"verdict\":\"calm\",\"z\":0.0,"
+          + "\"together\":0.0,\"spread\":3.28"), last);
+    }
+
+    @Test
+    void refuse_a_wish_beside_json() {
+      history(30);
+      assertEquals(64, run("backtest", "--json", "--per-month", "2", "-c", folder + "/auth.ini"));
+      assertEquals("--per-month means nothing with --json\n", err.toString());
+    }
+
+    @Test
+    void leave_out_what_is_before_a_date() {
+      history(200);
+      assertEquals(0, run("backtest", "--since", "2026-11-01", "-c", folder + "/auth.ini"));
+      assertTrue(out.toString().contains("hours judged, 2026-11-01T00 to "), out.toString());
+    }
+  }
+}

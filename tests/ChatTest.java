@@ -1,0 +1,119 @@
+package spikenotifier;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static spikenotifier.Desk.Trouble.answer;
+import static spikenotifier.Desk.Trouble.first;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Fakes.RawServer;
+import spikenotifier.SpikeNotifier.*;
+
+/** Webhooks in every mood. */
+class ChatTest extends Deliveries {
+  @Nested
+  class A_webhook {
+    @ParameterizedTest
+    @CsvSource({"400", "403", "404", "409", "410", "302"})
+    void that_refuses_is_told_once_and_blocks_nothing(int status) throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      try (var hook = new Hook()) {
+        hook.status = status;
+        hook.answer = "{\"error\": {\"code\": 400, \"status\": \"INVALID_ARGUMENT\", \"message\": "
+            + "\"Unknown name\"}}";
+        config("webhook/Url = " + hook.url() + "/secret-path/x%41y/");
+        var outcome = run(Exit.TRY_LATER, "-v");
+        assertTrue(outcome.err().contains("[webhook] 127.0.0.1 refuses " + SPIKE + ": answers "
+            + status), outcome.err());
+        if (status != 302) assertTrue(outcome.err().contains("Unknown name"), outcome.err());
+        assertFalse(outcome.err().contains("secret-path"), outcome.err());
+        assertEquals(2, outcome.err().split("answers " + status, -1).length, "said once");
+        assertEquals(List.of("POST /secret-path/x%41y/"), hook.asked, "whole, slash and all");
+        assertEquals(1, mail.received.size());
+        assertEquals(List.of(SPIKE), files("sent"));
+        later(1);
+        hook.status = 200;
+        run(Exit.OK);
+        assertEquals(1, hook.asked.size(), "no follow-up to who refused the beginning");
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {408, 425, 429, 500, 503})
+    void that_may_take_it_later_is_asked_once_a_run(int status) throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = status;
+        config("webhook/Url = " + hook.url());
+        run(Exit.TRY_LATER);
+        assertEquals(1, hook.asked.size());
+        assertEquals(1, mail.received.size());
+        hook.status = 200;
+        later(1);
+        run(Exit.OK);
+        assertEquals(3, hook.asked.size());
+        assertEquals(List.of(), files("outbox"));
+      }
+    }
+
+    @Test
+    void that_hangs_does_not_delay_the_mail() throws IOException {
+      timeout = Duration.ofMillis(600);
+      try (var hook = new Hook()) {
+        hook.delay = 5000;
+        config("webhook/Url = " + hook.url());
+        run(Exit.TRY_LATER);
+        assertEquals(1, mail.received.size());
+        assertEquals(1, hook.asked.size());
+      }
+    }
+
+    /** As n8n does: the path is the secret. */
+    @Test
+    void that_echoes_its_path_tells_no_secret() throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 404;
+        hook.answer = "{\"message\":\"The webhook \\\"POST s3cr3tpath-91ab\\\" is unknown\"}";
+        config("webhook/Url = " + hook.url() + "/webhook/s3cr3tpath-91ab");
+        var outcome = run(Exit.TRY_LATER);
+        assertFalse(outcome.err().contains("s3cr3tpath"), outcome.err());
+        assertFalse(Fakes.read(folder.resolve("out/sent/" + SPIKE)).contains("s3cr3tpath"));
+      }
+    }
+
+    @Test
+    void redirect_is_not_followed_nor_shown() throws IOException {
+      try (var elsewhere = new RawServer(socket -> { }); var hook = new RawServer(socket -> {
+        socket.getInputStream().read(new byte[100_000]);
+        socket.getOutputStream().write(("HTTP/1.1 302 x\r\nLocation: " + elsewhere.url()
+            + "/other-secret\r\nContent-Length: 0\r\n\r\n").getBytes(UTF_8));
+      })) {
+        config("webhook/Url = " + hook.url() + "/s");
+        var outcome = run(Exit.TRY_LATER, "-q");
+        assertFalse(outcome.err().contains("other-secret"), outcome.err());
+        assertEquals(0, elsewhere.connections.get());
+      }
+    }
+
+    @Test
+    void gets_no_secret_that_zendesk_echoed() throws IOException {
+      try (var hook = new Hook()) {
+        config("webhook/Url = " + hook.url());
+        desk.trouble = first(1, "search.json", answer(200, """
+            {"count":40,"next_page":null,"results":[{"id":1,"created_at":"2026-11-10T13:01:00Z",
+            "subject":"%s","tags":["%s"]}]}""".formatted(Desk.SECRET, "made-up-token")));
+        run(Exit.OK);
+        assertFalse(hook.bodies.get(0).contains("made-up"), hook.bodies.get(0));
+        assertFalse(mail.received.get(0).text().contains("made-up"), mail.received.get(0).text());
+      }
+    }
+  }
+}

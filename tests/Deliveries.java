@@ -1,0 +1,80 @@
+package spikenotifier;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static spikenotifier.Desk.Trouble.answer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.BeforeEach;
+import spikenotifier.Fakes.SmtpScript;
+import spikenotifier.SpikeNotifier.*;
+
+/** A day's history, a mail server that follows a script, and what it was told. */
+abstract class Deliveries extends Scenario {
+  static final String SPIKE = "2026-11-10T13.spike.json";
+
+  @BeforeEach
+  void nothing_to_fill() throws IOException {
+    known(240, 10);
+  }
+
+  SmtpScript smtp(String... replies) throws IOException {
+    var smtp = new SmtpScript(replies);
+    config("email/Port = " + smtp.port() + "\nemail/Security = none\nemail/Password = -\nkept = yes"
+        + "\nemail/Recipient = a@acme.example, b@acme.example");
+    return smtp;
+  }
+
+  JsonNode notice(String folderName, String name) throws IOException {
+    return SpikeNotifier.JSON.readTree(folder.resolve("out/" + folderName + "/" + name).toFile());
+  }
+
+  static List<String> receivers(SmtpScript smtp) {
+    var receivers = new ArrayList<String>();
+    for (var line : smtp.said) {
+      if (line.startsWith("RCPT TO:")) receivers.add(line.replaceAll(".*<(\\w)@.*", "$1"));
+    }
+    return receivers;
+  }
+
+  /** A server that is asked by HTTP, and answers as it is told. */
+  static final class Hook implements AutoCloseable {
+    final List<String> asked = new CopyOnWriteArrayList<>();
+    final List<String> bodies = new CopyOnWriteArrayList<>();
+    volatile int status = 200;
+    volatile String answer = "ok";
+    volatile long delay;
+    private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+
+    Hook() throws IOException {
+      server.createContext("/", exchange -> {
+        asked.add(exchange.getRequestMethod() + " " + exchange.getRequestURI());
+        bodies.add(new String(exchange.getRequestBody().readAllBytes(), UTF_8));
+        try {
+          Thread.sleep(delay);
+        } catch (InterruptedException e) {
+          return; // the test is over
+        }
+        var bytes = answer.getBytes(UTF_8);
+        exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
+        exchange.getResponseBody().write(bytes);
+        exchange.close();
+      });
+      server.start();
+    }
+
+    String url() {
+      return "http://127.0.0.1:" + server.getAddress().getPort();
+    }
+
+    @Override
+    public void close() {
+      server.stop(0);
+    }
+  }
+}

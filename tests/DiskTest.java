@@ -1,0 +1,75 @@
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.SpikeNotifier.*;
+
+/** Runs that are broken off, and files in the way. */
+class DiskTest extends Scenario {
+  @Nested
+  class Broken_off {
+    @Test
+    void by_another_run_it_gives_way() throws IOException {
+      var history = folder.resolve("out/history.csv");
+      try (var lock = Lock.take(history)) {
+        assertTrue(lock != null);
+        assertEquals(history + ".lock: another run holds the lock; nothing is lost, the next run "
+            + "goes on\n", run(Exit.TRY_LATER).err());
+      }
+      run(Exit.OK);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "history.csv.part/x | history.csv: cannot be written: a folder is in its place",
+        "history.csv.lock/x | history.csv.lock: cannot be written: Is a directory",
+        "outbox | outbox: is a file (expected a folder)",
+    })
+    void by_something_in_the_way_of_a_write_it_says_so(String place, String message)
+        throws IOException {
+      var inTheWay = folder.resolve("out/" + place);
+      Files.createDirectories(inTheWay.getParent());
+      if (place.equals("outbox")) Files.writeString(inTheWay, "");
+      else Files.createDirectory(inTheWay);
+      var outcome = run(Exit.HISTORY);
+      var lines = outcome.err().lines().filter(line -> !line.startsWith("filling")).toList();
+      assertEquals(List.of(folder.resolve("out") + "/" + message), lines);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"outbox", "sent", "refused"})
+    void by_a_link_in_its_folder_it_writes_nothing_elsewhere(String name) throws IOException {
+      var elsewhere = Files.createDirectory(folder.resolve("elsewhere"));
+      Files.createDirectories(folder.resolve("out"));
+      Files.createSymbolicLink(folder.resolve("out/" + name), elsewhere);
+      assertEquals(folder.resolve("out/" + name) + ": is a link (expected a folder)\n",
+          run(Exit.HISTORY).err());
+      try (var files = Files.list(elsewhere)) {
+        assertEquals(0, files.count());
+      }
+    }
+
+    @Test
+    void it_leaves_nothing_that_others_can_read() throws IOException {
+      run(Exit.OK);
+      try (var files = Files.walk(folder.resolve("out"))) {
+        for (Path file : files.toList()) {
+          var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+          boolean isLock = file.toString().endsWith(".lock"); // which is empty
+          assertTrue(isLock || rights.endsWith("------"), file + " " + rights);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,104 @@
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static spikenotifier.Desk.Trouble.always;
+import static spikenotifier.Desk.Trouble.answer;
+import static spikenotifier.Desk.Trouble.first;
+
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.subethamail.smtp.RejectException;
+import spikenotifier.Desk.Trouble;
+import spikenotifier.SpikeNotifier.*;
+
+/** doctor says of each part what it saw. */
+class DoctorTest extends Deliveries {
+  @Nested
+  class The_doctor {
+    @Test
+    void says_of_each_part_what_it_saw() throws IOException {
+      config("email/Recipient = a@acme.example, b@acme.example");
+      var lines = run(Exit.OK, "doctor").out().lines()
+          .map(line -> line.replaceAll("-?\\d+ s from", "N s from")).toList();
+      assertEquals(List.of(
+          "ok    config: " + folder.resolve("auth.ini"),
+          "ok    Zendesk: 127.0.0.1, 40 tickets in 2026-11-10T13, OAuth",
+          "ok    Query: none",
+          "WARN  clock: N s from Zendesk's: set this machine's clock",
+          "ok    mail: localhost:" + mail.port() + ", starttls, signed in as spikes (offered: "
+              + "PLAIN LOGIN), takes mail for a@acme.example, b@acme.example",
+          "ok    history: " + folder.resolve("out/history.csv") + ", 2026-10-31T13 to "
+              + "2026-11-10T12, at acme.zendesk.com without Query, 0 unknown of the last 240",
+          "ok    lock: free",
+          "ok    outbox: " + folder.resolve("out") + ", 0 notices waiting",
+          "skip  webhook and watcher: are tried by --send"), lines);
+      assertEquals(0, mail.received.size());
+    }
+
+    @Test
+    void sends_a_sample_by_all_ways() throws IOException {
+      try (var hook = new Hook()) {
+        config("webhook/Url = " + hook.url() + "/hook\nmonitor/PingUrl = " + hook.url() + "/ping");
+        run(Exit.OK, "doctor", "--send");
+        run(Exit.OK, "doctor", "--send");
+        assertEquals(List.of("POST /hook", "POST /ping/fail", "GET /ping"),
+            hook.asked.subList(0, 3));
+      }
+      var first = mail.received.get(0);
+      var second = mail.received.get(1);
+      assertTrue(first.subject().startsWith("SAMPLE, no spike: Ticket Spike Alert! acme, "),
+          first.subject());
+      assertTrue(first.text().contains("80 of the 100 carry checkout_error"), first.text());
+      assertTrue(first.text().contains("This is a sample: there is no spike"), first.text());
+      assertFalse(first.header("Message-ID").equals(second.header("Message-ID")));
+      assertNull(first.header("References"));
+      assertEquals(List.of(), files("sent"));
+    }
+
+    @Test
+    void crosses_what_does_not_work_and_ends_with_the_worst() throws IOException {
+      mail.mood = (stage, what) -> {
+        if (stage.equals("recipient")) throw new RejectException(550, "no such user");
+      };
+      desk.trouble = Desk.Trouble.always("search", answer(503, ""));
+      var outcome = run(Exit.TRY_LATER, "doctor");
+      assertTrue(outcome.out().contains("FAIL  Zendesk: [zendesk] 127.0.0.1: answers 503"),
+          outcome.out());
+      assertTrue(outcome.out().contains("skip  Query: since Zendesk did not answer"));
+      assertTrue(outcome.out().contains("skip  clock: since Zendesk told no time"));
+      assertTrue(outcome.out().contains("FAIL  mail: [email] localhost:" + mail.port()
+          + ": team@acme.example is refused: 550 no such user"), outcome.out());
+    }
+
+    @Test
+    void says_what_fails_even_when_quiet_and_all_as_json() throws IOException {
+      desk.trouble = Desk.Trouble.always("search", answer(503, ""));
+      var quiet = run("doctor", "-q");
+      assertEquals("", quiet.out());
+      assertTrue(quiet.err().startsWith("FAIL  Zendesk: "), quiet.err());
+      for (var line : run("doctor", "--json").out().lines().toList()) {
+        assertTrue(SpikeNotifier.JSON.readTree(line).has("result"), line);
+      }
+    }
+
+    @Test
+    void warns_of_a_query_that_does_nothing() throws IOException {
+      config("zendesk/Query = taggs:vip\ndefault/SpikeDB = out/other.csv");
+      assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: 1720 of 1720 tickets of the "
+          + "last 7 days: it changes nothing (a misspelled word?)"));
+    }
+
+    @Test
+    void says_that_a_history_is_new_and_where() throws IOException {
+      config("default/SpikeDB = out/other.csv");
+      assertTrue(run(Exit.OK, "doctor").out().contains("ok    history: "
+          + folder.resolve("out/other.csv") + ", new: the first run fills it, at acme.zendesk.com "
+          + "without Query"));
+    }
+  }
+}

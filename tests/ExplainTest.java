@@ -1,0 +1,73 @@
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import spikenotifier.SpikeNotifier.*;
+
+/** explain: why an hour is a spike or is not. */
+class ExplainTest extends Unit {
+  @Nested
+  class Explain {
+    /** The worked example's weeks, one of them an outage, one ignored, and a calm hour at last. */
+    private void worked() throws IOException {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      every(168, numbers(WORKED.replaceFirst("14", "40"))).forEach(history::put);
+      history.put(JUDGED, 21);
+      history.save();
+      write("auth.ini", "[spike]\nRule = weekly\nIgnoredDays = 2026-11-10\n"
+          + "TimeZone = Africa/Lagos\n");
+    }
+
+    @Test
+    void gives_the_answer_first_then_what_it_comes_from() throws IOException {
+      worked();
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertEquals("""
+          2026-11-24T13 (Tue 24 Nov 13:00 UTC, Tue 24 Nov 14:00 Africa/Lagos): 21 tickets \
+          (+85.2 %), calm by rule weekly.
+          Usual: 11.3, deviation 4.4, by 12 samples of the same hour of the same weekday.
+          A spike from 29 tickets on:
+            alone 4.0 deviations of 4.4 over 11.3              28.7  decides
+            60 % over 11.3                                     18.1
+            5 more than 11.3                                   16.3
+          Told: nothing, since it is calm.
+          Samples (12), the same hour of the same weekday, newest first:
+            2026-11-17T13  Tue 17 Nov 14:00       10
+            2026-11-03T13  Tue 3 Nov 14:00        9
+            2026-10-27T13  Tue 27 Oct 14:00       11
+          """, String.join("\n", out.toString().lines().limit(11).toList()) + "\n");
+      assertTrue(out.toString().contains("  2026-10-13T12") == false, out.toString());
+      assertTrue(out.toString().contains("left out, on an ignored day: 2026-11-10T13"));
+    }
+
+    @Test
+    void gives_the_same_as_json() throws IOException {
+      worked();
+      assertEquals(0, run("explain", "--json", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      var json = SpikeNotifier.JSON.readTree(out.toString());
+      assertEquals("calm", json.path("verdict").asText());
+      assertEquals(29, json.path("needed").asLong());
+      assertEquals("Deviations", json.path("bars").path(0).path("key").asText());
+      assertTrue(json.path("bars").path(0).path("decides").asBoolean());
+      assertEquals("[\"2026-11-10T13:00:00Z\"]", json.path("ignored").toString());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "2026-08-25T13 | 13 tickets, not judged by rule weekly: 0 samples of the 7 that it takes.",
+        "2026-11-24T12 | its count is unknown, so it was not judged by rule weekly.",
+    })
+    void says_what_is_missing(String hour, String verdict) throws IOException {
+      worked();
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", hour));
+      assertTrue(out.toString().lines().findFirst().orElseThrow().endsWith(verdict),
+          out.toString());
+    }
+  }
+}

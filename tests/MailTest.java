@@ -1,0 +1,350 @@
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static spikenotifier.Desk.Trouble.answer;
+import static spikenotifier.Desk.Trouble.first;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Fakes.Certificates;
+import spikenotifier.Fakes.MailServer;
+import spikenotifier.SpikeNotifier.*;
+
+/** A mail, whatever the server answers. */
+class MailTest extends Deliveries {
+  @Nested
+  class A_mail {
+    /** A 250 after DATA is the end, whatever happens then. */
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', value = {
+        "QUIT; RESET", "QUIT; CLOSE", "QUIT; HANG", "QUIT; oops", ".; 250 queued|RESET",
+        ".; DELAY:1500:250 queued", "QUIT; 421 too late",
+    })
+    void that_was_accepted_never_goes_out_again(String command, String reply) throws IOException {
+      timeout = Duration.ofSeconds(1);
+      try (var smtp = smtp(command, reply)) {
+        run(Exit.OK);
+        assertEquals(List.of(SPIKE), files("sent"));
+        smtp.script("QUIT", "221 bye", ".", "250 ok");
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
+      }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "MAIL FROM | oops | answers what is no SMTP: oops",
+        "RCPT TO | 999 x | answers what is no SMTP: 999 x",
+        "EHLO | nonsense | answers what is no SMTP: nonsense",
+        "GREETING | hello | answers what is no SMTP: hello",
+        "MAIL FROM | CLOSE | the server closed the connection",
+        ". | CLOSE | the server closed the connection",
+        "DATA | 12 | answers what is no SMTP: 12",
+    })
+    void waits_when_the_server_makes_no_sense(String command, String reply, String reason)
+        throws IOException {
+      try (var smtp = smtp("QUIT", "oops", command, reply)) {
+        var outcome = run(Exit.TRY_LATER);
+        assertEquals("[email] localhost:" + smtp.port() + ": " + reason + "\n" + SPIKE
+            + " waits in the outbox for [a@acme.example, b@acme.example]\n", outcome.err());
+        assertEquals(40, history().at(NOW), "the hour is stored");
+        smtp.script("QUIT", "221 bye", "MAIL FROM", "250 ok", "RCPT TO", "250 ok", "EHLO", "250 x",
+            "GREETING", "220 x", ".", "250 ok", "DATA", "354 go");
+        later(1);
+        run(Exit.OK);
+        assertEquals(List.of(), files("outbox"));
+        assertEquals(List.of("a", "b"), receivers(smtp).subList(receivers(smtp).size() - 4,
+            receivers(smtp).size() - 2), "the waiting one goes first");
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"450 4.2.0 greylisted, come back later", "452 4.2.2 mailbox full"})
+    void reaches_later_who_was_deferred_and_the_other_once(String reply) throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", reply)) {
+        var outcome = run(Exit.TRY_LATER);
+        assertTrue(outcome.err().startsWith("[email] localhost: b@acme.example takes " + SPIKE
+            + " later: " + reply), outcome.err());
+        assertEquals(1, smtp.mails.size());
+        assertEquals(List.of("a@acme.example"), names(notice("outbox", SPIKE).path("accepted")));
+        smtp.said.clear();
+        smtp.script("RCPT TO:<b@", "250 ok");
+        later(1);
+        config("spike/AllClear = no");
+        run(Exit.OK);
+        assertEquals(List.of("b"), receivers(smtp));
+        assertEquals(List.of("a@acme.example", "b@acme.example"),
+            names(notice("sent", SPIKE).path("accepted")));
+      }
+    }
+
+    private List<String> names(JsonNode object) {
+      var names = new ArrayList<String>();
+      object.fieldNames().forEachRemaining(names::add);
+      return names;
+    }
+
+    @Test
+    void is_given_up_for_who_is_refused_and_reaches_the_other() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "550 5.1.1 no such user")) {
+        var outcome = run(Exit.TRY_LATER);
+        assertEquals("[email] localhost: b@acme.example refuses " + SPIKE
+            + ": 550 5.1.1 no such user\n", outcome.err());
+        assertEquals(List.of(SPIKE), files("sent"));
+        assertEquals("{\"b@acme.example\":\"550 5.1.1 no such user\"}",
+            notice("sent", SPIKE).path("refused").toString());
+        later(1);
+        run(Exit.OK);
+        assertEquals(List.of("a", "b", "a"), receivers(smtp), "the all-clear goes to a alone");
+      }
+    }
+
+    /** One that cannot be taken must not keep back what comes after it. */
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', value = {
+        ".; 552 5.3.4 too big", "DATA; 554 no", "MAIL FROM; 552 5.3.4 too big",
+        "RCPT TO; 550 no such user",
+    })
+    void that_nobody_takes_is_laid_aside_and_blocks_nothing(String command, String reply)
+        throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      try (var smtp = smtp(command, reply)) {
+        var outcome = run(Exit.TRY_LATER);
+        assertTrue(outcome.err().contains("refuses " + SPIKE + ": " + reply), outcome.err());
+        assertEquals(List.of(SPIKE), files("refused"));
+        smtp.script(command, command.equals("DATA") ? "354 go" : "250 ok");
+        later(1);
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
+        assertTrue(smtp.mails.get(0).contains("Subject: Ticket Spike Alert! acme, Tue 10 Nov 14:"),
+            "a first notice, since nobody got the one before: " + smtp.mails.get(0));
+      }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "EHLO | 250-x:250 AUTH CRAM-MD5 | 77 | offers no sign-in that is known here",
+        "AUTH | CLOSE | 75 | takes no sign-in now: the connection broke",
+        "AUTH | oops | 75 | takes no sign-in now: the connection broke",
+        "AUTH | 534 5.7.9 application password required | 77 | refuses the sign-in of spikes: 534",
+    })
+    void tells_a_refused_sign_in_from_a_broken_one(String command, String reply, int code,
+        String words) throws IOException {
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH PLAIN LOGIN", command,
+          reply.replace(":", "|"))) {
+        config("email/Password = " + MailServer.PASSWORD);
+        var outcome = run();
+        assertEquals(code, outcome.code(), outcome.err());
+        assertTrue(outcome.err().startsWith("[email] localhost:" + smtp.port() + " " + words),
+            outcome.err());
+      }
+    }
+
+    /** The config is at fault, so nothing is given up. */
+    @Test
+    void waits_when_the_sender_is_refused() throws IOException {
+      try (var smtp = smtp("MAIL FROM", "553 5.7.1 not owned by user")) {
+        assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] localhost:" + smtp.port()
+            + ": refuses the sender: 553 5.7.1 not owned by user (check Sender)"));
+        assertEquals(List.of(SPIKE), files("outbox"));
+        smtp.script("MAIL FROM", "250 ok");
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
+      }
+    }
+
+    @Test
+    void reaches_the_others_when_the_server_hangs_up_at_one() throws IOException {
+      try (var smtp = smtp("RCPT TO:<a@", "421 4.7.0 try later|CLOSE")) {
+        var outcome = run(Exit.TRY_LATER);
+        assertTrue(outcome.err().contains("a@acme.example takes " + SPIKE + " later: 421 4.7.0"),
+            outcome.err());
+        assertEquals(1, smtp.mails.size());
+        assertTrue(notice("outbox", SPIKE).path("accepted").has("b@acme.example"));
+      }
+    }
+
+    /** Relays want a sign-in for some receivers only. */
+    @Test
+    void is_noted_for_who_accepted_although_another_wants_a_sign_in() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "530 5.7.1 authentication required to relay")) {
+        run(Exit.TRY_LATER);
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
+      }
+    }
+
+    /** Google answers a bad token in two steps. */
+    @Test
+    void hears_the_refusal_of_a_token_to_its_end() throws IOException {
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH XOAUTH2", "AUTH", "334 eyJzdGF0dXMiOiI0MDAifQ==",
+          "", "535 5.7.8 Username and token not accepted")) {
+        config("email/ClientId = x\nemail/ClientSecret = " + Desk.SECRET + "\nemail/TokenUrl = "
+            + desk.url() + "/oauth/tokens");
+        assertTrue(run(Exit.DENIED).err().startsWith("[email] localhost:" + smtp.port()
+            + " refuses the sign-in of spikes: 535 5.7.8 Username and token not accepted"));
+      }
+    }
+
+    @Test
+    void that_was_not_asked_for_is_not_taken_for_accepted() throws IOException {
+      try (var smtp = smtp("DATA", "250 whatever")) {
+        run(Exit.TRY_LATER);
+        assertEquals(List.of(), smtp.mails);
+        assertEquals(List.of(SPIKE), files("outbox"));
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"454 4.7.0 Temporary authentication failure", "421 busy"})
+    void waits_without_advice_about_passwords_when_the_sign_in_fails_for_now(String reply)
+        throws IOException {
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH PLAIN LOGIN", "AUTH", reply)) {
+        config("email/Password = " + MailServer.PASSWORD);
+        var outcome = run(Exit.TRY_LATER);
+        assertTrue(outcome.err().startsWith("[email] localhost:" + smtp.port()
+            + " takes no sign-in now: " + reply), outcome.err());
+        assertFalse(outcome.err().contains("Password"), outcome.err());
+      }
+    }
+
+    @Test
+    void is_refused_where_the_password_is_wrong_and_waits() throws IOException {
+      config("email/Password = another-password");
+      var outcome = run(Exit.DENIED);
+      assertTrue(outcome.err().startsWith("[email] localhost:" + mail.port() + " refuses the "
+          + "sign-in of spikes: 535 "), outcome.err());
+      config("email/Password = " + MailServer.PASSWORD);
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+    }
+
+    @Test
+    void says_that_a_server_offers_no_sign_in() throws IOException {
+      try (var smtp = smtp()) {
+        config("email/Password = " + MailServer.PASSWORD);
+        assertTrue(run(Exit.DENIED).err().startsWith("[email] localhost:" + smtp.port()
+            + " offers no sign-in (check Host, Port and Security"));
+        assertTrue(run("doctor").out().contains("FAIL  mail: [email] localhost:" + smtp.port()
+            + " offers no sign-in"));
+      }
+    }
+
+    @Test
+    void waits_when_the_server_says_nothing_and_hints_at_security() throws IOException {
+      timeout = Duration.ofMillis(300);
+      try (var smtp = smtp("GREETING", "HANG")) {
+        assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] localhost:" + smtp.port()
+            + ": no whole answer within 0 s (a server that says nothing may want Security = tls)"));
+      }
+    }
+
+    @Test
+    void says_which_security_a_port_wants() throws IOException {
+      config("email/Security = tls");
+      var outcome = run(Exit.TRY_LATER);
+      assertTrue(outcome.err().contains(" (Port 587 and 25 want Security = starttls)"),
+          outcome.err());
+    }
+
+    @Test
+    void never_goes_in_the_clear_where_tls_is_demanded() throws IOException {
+      try (var smtp = smtp()) {
+        config("email/Security = starttls");
+        run(Exit.TRY_LATER);
+        assertFalse(smtp.said.stream().anyMatch(line -> line.startsWith("MAIL")),
+            smtp.said.toString());
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"expired", "other", "untrusted"})
+    void refuses_a_certificate_that_is(String alias) throws IOException {
+      mail.close();
+      mail = new MailServer(Certificates.context(alias), MailServer.byPassword());
+      config("");
+      var outcome = run(Exit.TRY_LATER);
+      assertTrue(outcome.err().contains("(its certificate is not trusted: check Host; for an "
+          + "authority of your own give Java -Djavax.net.ssl.trustStore=FILE)"), outcome.err());
+      assertEquals(0, mail.received.size());
+    }
+
+    @Test
+    void goes_by_tls_from_the_start_and_by_oauth() throws IOException {
+      mail.close();
+      mail = new MailServer(Certificates.context("good"), MailServer.byPassword(), true);
+      config("email/Security = tls");
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+
+      mail.close();
+      mail = new MailServer(Certificates.context("good"), MailServer.byToken("made-up-token"));
+      config("email/Security = starttls\nemail/Password = -\nemail/ClientId = x\n"
+          + "email/ClientSecret = " + Desk.SECRET + "\nemail/TokenUrl = " + desk.url()
+          + "/oauth/tokens");
+      later(1);
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+    }
+
+    /** The record of servers that are down counts a token server too. */
+    @Test
+    void is_tried_once_a_run_where_the_token_cannot_be_had() throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      config("email/Password = -\nemail/ClientId = x\nemail/ClientSecret = " + Desk.SECRET
+          + "\nemail/TokenUrl = http://127.0.0.1:1/token");
+      run(Exit.TRY_LATER);
+      later(1);
+      var outcome = run(Exit.TRY_LATER);
+      assertEquals(1, outcome.err().lines().filter(line -> line.contains("no connection")).count(),
+          outcome.err());
+      assertEquals(2, files("outbox").size());
+    }
+
+    @Test
+    void greets_with_the_name_of_the_config_or_a_full_one() throws IOException {
+      try (var smtp = smtp()) {
+        run(Exit.OK);
+        assertTrue(smtp.said.get(0).matches("EHLO (\\[[0-9a-f.:]+]|\\S+\\.\\S+)"),
+            smtp.said.get(0));
+        config("email/EhloName = spikebox.acme.example");
+        later(1);
+        run(Exit.OK);
+        assertTrue(smtp.said.contains("EHLO spikebox.acme.example"), smtp.said.toString());
+      }
+    }
+
+    @Test
+    void has_the_headers_that_clients_thread_and_filter_by() throws IOException {
+      config("email/Cc = boss@acme.example\nemail/Sender = Spikes <spikes@acme.example>");
+      run(Exit.OK);
+      later(1);
+      run(Exit.OK);
+      assertEquals(4, mail.received.size());
+      var first = mail.received.get(0);
+      assertEquals("Spikes <spikes@acme.example>", first.header("From"));
+      assertEquals("boss@acme.example", first.header("Cc"));
+      assertEquals("auto-generated", first.header("Auto-Submitted"));
+      assertEquals("All", first.header("X-Auto-Response-Suppress"));
+      assertEquals("<spike-notifier.acme.zendesk.com>", first.header("List-Id"));
+      assertEquals("<2026-11-10T13-spike@spike-notifier.acme.zendesk.com>",
+          first.header("Message-ID"));
+      var root = "<2026-11-10T13-episode@spike-notifier.acme.zendesk.com>";
+      assertEquals(root, first.header("References"));
+      var clear = mail.received.get(2);
+      assertEquals(root + "\r\n " + first.header("Message-ID"), clear.header("References"));
+      assertEquals(first.header("Message-ID"), clear.header("In-Reply-To"));
+      assertEquals("Re: " + first.subject(), clear.subject());
+    }
+  }
+}

@@ -1,0 +1,486 @@
+package spikenotifier;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static spikenotifier.Desk.Trouble.always;
+import static spikenotifier.Desk.Trouble.answer;
+import static spikenotifier.Desk.Trouble.first;
+
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Desk.Trouble;
+import spikenotifier.Fakes.Certificates;
+import spikenotifier.Fakes.RawServer;
+import spikenotifier.SpikeNotifier.*;
+
+/** Zendesk in trouble, and the tickets of a spike. */
+class ZendeskTest extends Scenario {
+  @Nested
+  class Zendesk_in_trouble {
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "429 | Number of allowed API requests per minute exceeded | Retry-After: 7 | 7000",
+        "429 | {\"error\":\"APIRateLimitExceeded\",\"description\":\"x\"} | Retry-After: 3 | 3000",
+        "429 | slow down | Retry-After: 0 | 1000",
+        "429 | slow down | ratelimit-reset: 24 | 24000",
+        "429 | slow down | Retry-After: Tue, 10 Nov 2099 00:00:00 GMT | -1",
+        "503 | | Retry-After: 5 | 5000",
+        "503 | {\"error\":{\"title\":\"Down\",\"message\":\"maintenance\"}} | | 1000",
+        "500 | <html>Oops</html> | | 1000",
+        "502 | | | 1000", "520 | | | 1000",
+        "408 | | | 1000", "425 | | | 1000", "409 | Conflict | | 1000",
+        "200 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
+        "400 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
+    })
+    void waits_and_asks_again(int status, String body, String header, long wait)
+        throws IOException {
+      known(240, 10);
+      var headers = header == null ? new String[0] : header.split(": ", 2);
+      desk.trouble = first(1, "count", answer(status, body == null ? "" : body, headers));
+      if (wait < 0) { // told to wait for years
+        run(Exit.ZENDESK);
+        return;
+      }
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+      assertTrue(time.waits.stream().anyMatch(each -> each >= wait && each < wait + 600),
+          time.waits.toString());
+    }
+
+    @Test
+    void asks_again_after_an_answer_that_was_cut_off() throws IOException {
+      known(240, 10);
+      desk.trouble = first(4, "count", Trouble.cutOff());
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+    }
+
+    @Test
+    void gives_up_after_five_tries_and_leaves_the_hour_unknown() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(503,
+          "{\"error\":{\"title\":\"Down\",\"message\":\"for maintenance\"}}"));
+      var outcome = run(Exit.ZENDESK);
+      assertEquals("[zendesk] 127.0.0.1: answers 503 Down: for maintenance (tried 5 times); the "
+          + "next run asks again\n", outcome.err());
+      assertFalse(history().knows(NOW));
+      assertEquals(6, desk.requests(), desk.asked.toString());
+      assertTrue(time.waits.stream().mapToLong(Long::longValue).sum() < 20_000);
+    }
+
+    @Test
+    void does_not_wait_for_an_hour_because_it_is_told_to() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(429, "", "Retry-After", "3600"));
+      run(Exit.ZENDESK);
+      assertEquals(List.of(), time.waits);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "401 | {\"error\":\"Couldn't authenticate you\"} | 77 | 401 Couldn't authenticate you "
+            + "(check ClientId and ClientSecret)",
+        "403 | {\"error\":{\"title\":\"Forbidden\",\"message\":\"No access.\"}} | 77 | 403 "
+            + "Forbidden: No access. (the client's user must be an admin or an agent with access "
+            + "to all tickets)",
+        "404 | {\"error\":{\"title\":\"No help desk at acme\",\"message\":\"None.\"}} | 69 | "
+            + "(check Domain)",
+        "404 | | 69 | 404 (check Domain)",
+        "422 | {\"error\":\"RecordInvalid\",\"description\":\"Errors\",\"details\":{\"base\":"
+            + "[{\"description\":\"too long\"}]}} | 69 | 422 RecordInvalid: Errors: too long "
+            + "(check Query)",
+        "400 | {\"errors\":[{\"code\":\"x\",\"title\":\"Invalid\",\"detail\":\"page\"}]} | 69 | "
+            + "400 Invalid: page (check Query)",
+        "418 | a teapot | 69 | 418 a teapot",
+    })
+    void says_of_a_refusal_what_to_do(int status, String body, int code, String message)
+        throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(status, body == null ? "" : body));
+      var outcome = run();
+      assertEquals(code, outcome.code());
+      assertEquals(1, outcome.err().lines().count(), outcome.err());
+      assertTrue(outcome.err().contains(message), outcome.err());
+      assertEquals(2, desk.requests());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"{\"count\":\"12\"}", "{\"count\":12.5}", "{\"count\":-1}",
+        "{\"count\":null}", "{}", "[]", "null", "", "12", "{\"count\":1e400}",
+        "{\"count\":99999999999999999999}", "{\"count\":12}{\"count\":13}",
+        "{\"count\":{\"value\":12,\"refreshed_at\":null}}", "{\"count\":true}", "{\"count\":[12]}",
+        "{\"count\":1", "{\"count\":40,\"error\":{\"title\":\"x\"}}"})
+    void never_takes_nonsense_for_a_count(String body) throws IOException {
+      known(240, 10);
+      var before = Fakes.read(folder.resolve("out/history.csv"));
+      desk.trouble = always("count", answer(200, body));
+      var outcome = run(Exit.ZENDESK);
+      assertEquals(1, outcome.err().lines().count(), outcome.err());
+      assertEquals(before, Fakes.read(folder.resolve("out/history.csv")));
+    }
+
+    @Test
+    void takes_no_error_beside_a_count_for_none() throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "count", answer(200, "{\"count\": 40, \"error\": null}"));
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+    }
+
+    @Test
+    void says_of_a_web_page_that_no_api_is_there() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(200, "<!DOCTYPE html><title>Help Center Closed</title>",
+          "Content-Type", "text/html; charset=utf-8"));
+      assertTrue(run(Exit.ZENDESK).err().contains("answers with a web page, not JSON: no API is at "
+          + "this address, or the account is closed"));
+    }
+
+    @Test
+    void follows_no_redirect_and_names_its_host_alone() throws IOException {
+      known(240, 10);
+      try (var elsewhere = new RawServer(socket -> { })) {
+        desk.trouble = always("count", answer(301, "", "Location", elsewhere.url() + "/secret"));
+        assertEquals("[zendesk] 127.0.0.1 answers 301 redirect to 127.0.0.1 (not followed; set "
+            + "Domain to the account's own subdomain)\n", run(Exit.ZENDESK).err());
+        assertEquals(0, elsewhere.connections.get());
+      }
+    }
+
+    @Test
+    void follows_no_next_page_to_another_host_and_tells_what_it_has() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 250 : 10);
+      known(240, 10);
+      try (var elsewhere = new RawServer(socket -> { })) {
+        desk.trouble = first(1, "search.json", answer(200, """
+            {"count":250,"next_page":"%s/api/v2/search.json?page=2","results":[{"id":1,
+            "result_type":"ticket","created_at":"2026-11-10T13:00:00Z","tags":["one"]},
+            {"id":2,"result_type":"user"}]}""".formatted(elsewhere.url())));
+        run(Exit.OK);
+        assertEquals(0, elsewhere.connections.get());
+      }
+      assertTrue(mail.received.get(0).text().replace('\n', ' ').contains("Ranked from 1 of its "
+          + "tickets ([zendesk] 127.0.0.1: its next page is at another host, 127.0.0.1: refused, "
+          + "nothing was sent there)."), mail.received.get(0).text());
+    }
+
+    @Test
+    void bounds_an_answer_that_never_comes() throws IOException {
+      known(240, 10);
+      timeout = Duration.ofMillis(300);
+      var never = new CountDownLatch(1);
+      desk.trouble = (exchange, path) -> {
+        try {
+          return never.await(1, TimeUnit.MINUTES);
+        } catch (InterruptedException e) {
+          return true; // the test is over
+        }
+      };
+      assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
+      never.countDown();
+    }
+
+    @Test
+    void bounds_an_answer_that_drips() throws IOException {
+      timeout = Duration.ofMillis(300);
+      try (var dripping = new RawServer(socket -> {
+        socket.getOutputStream().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+            .getBytes(UTF_8));
+        for (int i = 0; i < 99; i++) {
+          Thread.sleep(100);
+          socket.getOutputStream().write(' ');
+        }
+      })) {
+        config("zendesk/BaseUrl = " + dripping.url());
+        assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
+        assertEquals(5, dripping.connections.get());
+      }
+    }
+
+    @Test
+    void says_that_there_is_no_such_host() throws IOException {
+      known(240, 10);
+      config("zendesk/BaseUrl = https://no-such-host.invalid");
+      assertEquals("[zendesk] no-such-host.invalid: no such host (tried 5 times); the next run "
+          + "asks again\n", run(Exit.ZENDESK).err());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"expired", "other", "untrusted"})
+    void refuses_a_certificate_that_is(String alias) throws IOException {
+      known(240, 10);
+      var server = HttpsServer.create(new InetSocketAddress("localhost", 0), 0);
+      server.setHttpsConfigurator(new HttpsConfigurator(Certificates.context(alias)));
+      server.createContext("/", exchange -> said.append("reached"));
+      server.start();
+      try {
+        config("zendesk/BaseUrl = https://localhost:" + server.getAddress().getPort());
+        var outcome = run(Exit.ZENDESK);
+        assertTrue(outcome.err().startsWith("[zendesk] localhost: its certificate is refused: "),
+            outcome.err());
+        assertEquals(1, outcome.err().lines().count(), outcome.err());
+        assertFalse(said.toString().contains("reached"));
+      } finally {
+        server.stop(0);
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"gzip", "GZIP", "x-gzip"})
+    void reads_gzip_by_any_name(String coding) throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "count", (exchange, path) -> {
+        var zipped = new ByteArrayOutputStream();
+        try (var gzip = new GZIPOutputStream(zipped)) {
+          gzip.write("{\"count\":12}".getBytes(UTF_8));
+        }
+        exchange.getResponseHeaders().set("Content-Encoding", coding);
+        exchange.sendResponseHeaders(200, 0); // chunked
+        exchange.getResponseBody().write(zipped.toByteArray());
+        return true;
+      });
+      run(Exit.OK);
+      assertEquals(12, history().at(NOW));
+    }
+
+    @Test
+    void waits_when_others_have_nearly_used_up_the_limit() throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "count", answer(200, "{\"count\":10}", "ratelimit-limit", "400",
+          "ratelimit-remaining", "12", "ratelimit-reset", "33"));
+      run(Exit.OK);
+      assertTrue(time.waits.stream().anyMatch(wait -> wait > 30_000 && wait <= 33_000),
+          time.waits.toString());
+    }
+
+    @Test
+    void signs_in_once_more_when_the_token_ends_early() throws IOException {
+      known(240, 10);
+      var counts = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.contains("count") && counts.incrementAndGet() == 2
+          && answer(401, "{\"error\":\"invalid_token\"}").takes(exchange, path);
+      run(Exit.OK);
+      assertEquals(2, desk.asked.stream().filter(asked -> asked.startsWith("POST")).count());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"3599", "\"3599\"", "3599.0", "null", "\"soon\"", "[1,2]"})
+    void takes_any_length_of_a_tokens_life(String life) throws IOException {
+      known(240, 10);
+      desk.trouble = first(1, "tokens", answer(200, "{\"token_type\":\"Bearer\","
+          + "\"access_token\":\"made-up-token\",\"expires_in\":" + life + "}"));
+      run(Exit.OK);
+      assertEquals(40, history().at(NOW));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "401 | {\"error\":\"invalid_client\"} | 77 | answers 401 invalid_client (check ClientId, "
+            + "ClientSecret and scope)",
+        "503 | | 69 | answers 503 (tried 5 times)",
+        "200 | {\"token\":\"x\"} | 69 | no access_token in its answer (tried 5 times)",
+    })
+    void says_why_the_sign_in_failed(int status, String body, int code, String message) {
+      desk.trouble = always("tokens", answer(status, body == null ? "" : body));
+      var outcome = run();
+      assertEquals(code, outcome.code(), outcome.err());
+      assertTrue(outcome.err().contains(message), outcome.err());
+    }
+
+    @Test
+    void may_tell_secrets_but_they_go_no_further() throws IOException {
+      known(240, 10);
+      desk.trouble = always("count", answer(422, "{\"error\":\"made-up-token and "
+          + Desk.SECRET + "\"}"));
+      assertTrue(run(Exit.ZENDESK).err().contains("422 *** and ***"));
+    }
+
+    @Test
+    void signs_in_with_an_older_api_token_and_says_when_they_end() throws IOException {
+      known(240, 10);
+      config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
+          + "zendesk/Credentials = agent@acme.example/token:" + API_KEY);
+      assertEquals("", run(Exit.OK).err());
+      assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("oauth")));
+    }
+  }
+
+  @Nested
+  class A_proxy_of_the_environment {
+    private Outcome through(Map<String, String> variables, List<String> lines) throws IOException {
+      known(240, 10);
+      try (var proxy = new RawServer(socket -> {
+        var in = new java.io.BufferedReader(
+            new java.io.InputStreamReader(socket.getInputStream(), UTF_8));
+        for (var line = in.readLine(); line != null && !line.isEmpty(); line = in.readLine()) {
+          lines.add(line);
+        }
+        socket.getOutputStream().write("HTTP/1.1 400 x\r\nContent-Length: 0\r\n\r\n"
+            .getBytes(UTF_8));
+      })) {
+        variables.forEach((name, value) ->
+            env.put(name, value.replace("PROXY", "127.0.0.1:" + proxy.port())));
+        return run();
+      }
+    }
+
+    @Test
+    void is_the_way_to_zendesk() throws IOException {
+      var lines = new ArrayList<String>();
+      through(Map.of("http_proxy", "http://me:word%20@PROXY"), lines);
+      assertTrue(lines.get(0).startsWith("POST " + desk.url() + "/oauth/tokens"), lines.toString());
+      assertTrue(lines.stream().anyMatch(line -> line.startsWith("Proxy-Authorization: Basic ")));
+      assertEquals(0, desk.requests());
+    }
+
+    @Test
+    void is_left_aside_where_no_proxy_says_so() throws IOException {
+      var lines = new ArrayList<String>();
+      assertEquals(0, through(Map.of("http_proxy", "PROXY", "no_proxy", "x.example,127.0.0.1"),
+          lines).code());
+      assertEquals(List.of(), lines);
+    }
+
+    @Test
+    void that_makes_no_sense_is_told() throws IOException {
+      env.put("https_proxy", "http://:bad host");
+      assertEquals("https_proxy: malformed (expected http://HOST:PORT)\n", run(Exit.CONFIG).err());
+    }
+  }
+
+  @Nested
+  class The_tickets_of_a_spike {
+    private String told() {
+      return mail.received.get(0).text().replace('\n', ' ');
+    }
+
+    private void page(String... tickets) {
+      desk.trouble = first(1, "search.json", answer(200, "{\"count\":" + tickets.length
+          + ",\"next_page\":null,\"results\":[" + String.join(",", tickets) + "]}"));
+    }
+
+    private String ticket(String id, String created, String more) {
+      return "{\"id\":" + id + ",\"result_type\":\"ticket\",\"created_at\":" + created
+          + ",\"subject\":\"Cannot log in\",\"requester_id\":" + id + more + "}";
+    }
+
+    /** What makes no sense costs itself only: the time, the id, the whole, or the hour is wrong. */
+    @Test
+    void are_ranked_without_those_that_make_no_sense() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 8 : 1);
+      known(240, 1);
+      var good = "\"2026-11-10T13:01:00Z\"";
+      page(ticket("1", good, ",\"tags\":[\"login_error\"]"),
+          ticket("6", good, ",\"tags\":[\"login_error\"]"),
+          ticket("7", good, ",\"tags\":[\"login_error\"]"),
+          ticket("8", good, ",\"tags\":[\"login_error\"]"),
+          ticket("2", "null", ",\"tags\":[\"login_error\"]"),
+          ticket("null", good, ",\"tags\":[\"login_error\"]"), "null", "7",
+          ticket("3", "\"yesterday\"", ""), ticket("4", "\"2026-11-10T14:00:00Z\"", ""),
+          ticket("5", good, ",\"tags\":[\"\",null,3,\"login_error\"]"));
+      run(Exit.OK);
+      assertTrue(told().contains("5 of the 5 that were read carry login_error"), told());
+      assertTrue(told().contains("Ranked from 5 of its tickets (the others made no sense or were "
+          + "not found)."), told());
+      assertFalse(told().contains("java"), told());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"999, search", "1000, search", "1001, export", "2500, export"})
+    void are_read_whole(long count, String way) throws IOException {
+      desk(hour -> hour.equals(NOW) ? count : 10);
+      known(240, 10);
+      run(Exit.OK);
+      assertTrue(told().contains(count - 20 + " of the " + count + " carry checkout_error"),
+          told());
+      assertTrue(desk.asked.stream().anyMatch(asked -> asked.contains(
+          way.equals("search") ? "search.json" : "search/export.json")));
+    }
+
+    @Test
+    void count_once_when_a_page_repeats_them() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 3 : 0);
+      known(240, 0);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-239), 1);
+      var one = ticket("1", "\"2026-11-10T13:01:00Z\"", ",\"tags\":[\"a\"]");
+      page(one, one, one);
+      run(Exit.OK);
+      assertTrue(told().contains("Ranked from 1 of its tickets"), told());
+    }
+
+    @Test
+    void are_not_read_in_circles() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 250 : 10);
+      known(240, 10);
+      desk.trouble = (exchange, path) -> path.endsWith("search.json") && answer(200,
+          "{\"count\":250,\"next_page\":\"" + desk.url() + "/api/v2/search.json?page=2\","
+              + "\"results\":[" + ticket("1", "\"2026-11-10T13:01:00Z\"", "") + "]}")
+          .takes(exchange, path);
+      run(Exit.OK);
+      assertTrue(told().contains("Ranked from 1 of its tickets"), told());
+      assertTrue(desk.requests() < 10, "requests: " + desk.requests());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"URL/api/v2/search.json?page=",
+        "/api/v2/search.json?query=created>=20 x="})
+    void are_read_no_further_than_sense_goes(String next) throws IOException {
+      desk(hour -> hour.equals(NOW) ? 400 : 10);
+      known(240, 10);
+      var pages = new AtomicInteger();
+      desk.trouble = (exchange, path) -> path.endsWith("search.json") && answer(200,
+          "{\"count\":400,\"next_page\":\"" + next.replace("URL", desk.url())
+              + pages.incrementAndGet() + "\",\"results\":["
+              + ticket("1", "\"2026-11-10T13:01:00Z\"", "") + "]}").takes(exchange, path);
+      run(Exit.OK);
+      assertTrue(pages.get() < 10, "pages: " + pages);
+      assertEquals(1, mail.received.size());
+    }
+
+    @Test
+    void go_out_unranked_rather_than_not_at_all() throws IOException {
+      known(240, 10);
+      desk.trouble = always("search.json", answer(503, ""));
+      run(Exit.OK);
+      assertTrue(told().contains("40 tickets at acme"), told());
+      assertTrue(told().contains("Its tickets could not be read: [zendesk] 127.0.0.1: answers 503"),
+          told());
+    }
+
+    @Test
+    void cannot_put_markup_or_line_breaks_into_the_mail() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 3 : 0);
+      known(240, 0);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-239), 1);
+      page("{\"id\":1,\"created_at\":\"2026-11-10T13:01:00Z\",\"subject\":\"<b>a\\r\\nBcc: x@y.z"
+          + "\\u202e\\ud83d\",\"tags\":[\"<script>alert(1)</script>\"]}",
+          ticket("2", "\"2026-11-10T13:02:00Z\"", ",\"tags\":[\"<script>alert(1)</script>\"]"),
+          ticket("3", "\"2026-11-10T13:03:00Z\"", ",\"tags\":[\"<script>alert(1)</script>\"]"));
+      run(Exit.OK);
+      var received = mail.received.get(0);
+      assertFalse(received.part(1).contains("<script>"), received.part(1));
+      assertFalse(received.part(1).contains("<b>"), received.part(1));
+      assertFalse(received.text().contains("\nBcc"), received.text());
+      assertFalse(received.text().contains("\u202e"), received.text());
+      assertFalse(received.text().contains("?\n"), received.text());
+    }
+  }
+}
