@@ -64,7 +64,9 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import com.fasterxml.jackson.annotation.JsonValue;
 import com.fasterxml.jackson.core.*;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
@@ -75,6 +77,7 @@ import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.type.LogicalType;
+import jakarta.mail.Address;
 import jakarta.mail.AuthenticationFailedException;
 import jakarta.mail.Message;
 import jakarta.mail.MessagingException;
@@ -89,6 +92,8 @@ import java.nio.channels.*;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
+import java.security.NoSuchAlgorithmException;
+import java.security.MessageDigest;
 import java.security.cert.CertificateException;
 import java.time.*;
 import java.time.format.*;
@@ -99,7 +104,9 @@ import java.util.function.*;
 import java.util.regex.Pattern;
 import java.util.stream.*;
 import java.util.zip.GZIPInputStream;
+import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLHandshakeException;
+import javax.net.ssl.SSLSocket;
 import org.eclipse.angus.mail.smtp.SMTPTransport;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -129,7 +136,7 @@ import picocli.CommandLine.ScopeType;
         "  LC_ALL=C.UTF-8     where file names or secrets hold more than ASCII"})
 final class SpikeNotifier implements Callable<Integer> {
   static final String NAME = "Spike Notifier";
-  static final String VERSION = "2.0.0";
+  static final String VERSION = "3.0.0";
 
   @Option(names = {"-c", "--config"}, paramLabel = "FILE", scope = ScopeType.INHERIT,
       description = "the INI file (default: auth.ini)")
@@ -188,15 +195,31 @@ final class SpikeNotifier implements Callable<Integer> {
     int code;
     try {
       config.refuseMistakes();
-      try (var lock = job.dryRun ? null : Lock.take(config.historyFile)) {
-        code = new Job(config, world, job.dryRun, json).run(job.hour).code;
-      }
+      code = runLocked(config).code;
     } catch (RuntimeException | Error e) { // here, so that the watcher hears of it
       code = world.report(e);
     }
-    boolean pings = config.pingUrl != null && !job.dryRun;
-    if (pings) Heartbeat.send(config.pingUrl, code, world);
+    boolean pings = !job.dryRun && job.hour == null;
+    if (pings) Heartbeat.send(config, code, world);
     return code;
+  }
+
+  /** Another run that holds the lock ends this one; a lock that cannot be made silences nothing. */
+  @SuppressWarnings("try") // the lock is held, not used
+  private Exit runLocked(Config config) {
+    Lock lock = null;
+    Fault trouble = null;
+    try {
+      if (!job.dryRun) lock = Lock.take(config.historyFile);
+    } catch (Fault e) {
+      if (e.exit != Exit.HISTORY) throw e;
+      trouble = e;
+    }
+    try (var held = lock) {
+      var run = new Job(config, world, job.dryRun, json);
+      if (trouble != null) run.goOnInMemory(trouble.getMessage());
+      return job.hour == null ? run.run() : run.run(job.hour);
+    }
   }
 
   @Command(mixinStandardHelpOptions = true,
@@ -345,266 +368,460 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Job: what is done about each hour =======================================================
 
-  /** One run of the hourly job. */
+  /**
+   * One run of the hourly job. What is needed to tell comes before everything else: a first pass
+   * in a hurry asks each question about the past once, judges and sends; a second, patient one
+   * follows only where the first has left something.
+   */
   static final class Job {
-    private static final int TAG_WEEKS = 4;
-    private static final int MOST_COMPARED = 5000; // tickets of an earlier hour
-    private static final int MOST_RANKED = 50_000; // tickets of a spike
+    private static final Duration FAR = Duration.ofMinutes(5); // a clock that cannot be right
+    private static final Duration COUNTING = Duration.ofMinutes(2); // the last hour
+    private static final Duration FIRST_PAGE = Duration.ofSeconds(30);
+    private static final Duration READING = Duration.ofMinutes(2); // a spike's further tickets
+    private static final Duration GLANCE = Duration.ofSeconds(10); // what the next hour holds yet
 
     private final Config config;
     private final World world;
-    private final boolean dryRun;
+    private final boolean isDryRun;
     private final boolean json;
     private final Rule rule;
     private final Zendesk zendesk;
     private final History history;
-    private final Outbox outbox;
+    private final TagHistory tags;
+    private final Ledger ledger;
+    private final Delivery delivery;
+    private final Set<Exit> exits = EnumSet.noneOf(Exit.class);
+    private final NavigableMap<Hour, Verdict> verdicts = new TreeMap<>(); // of this run
+    private final Set<Entry> written = new HashSet<>(); // notices of this run
+    private boolean isInMemory; // something here cannot be read or written
+    private boolean hasSaidClock;
+    private Hour last;
+    private HourTickets lastTickets;
+    private Patience counting;
+    private Patience reading; // of all further tickets
 
-    Job(Config config, World world, boolean dryRun, boolean json) {
+    Job(Config config, World world, boolean isDryRun, boolean json) {
       this.config = config;
       this.world = world;
-      this.dryRun = dryRun;
+      this.isDryRun = isDryRun;
       this.json = json;
       this.rule = new Rule(config);
       this.zendesk = new Zendesk(config, world);
       this.history = History.open(config.historyFile, config.zendeskHost, config.query);
-      this.outbox = new Outbox(config, world);
+      history.troubles().forEach(this::goOnInMemory);
+      this.tags = TagHistory.read(config.historyFile);
+      tags.badLines().forEach(world::warn);
+      this.ledger = openLedger();
+      this.delivery = new Delivery(config, world, ledger, isDryRun);
     }
 
-    /** @param chosen the hour to judge, or null for the last full one */
-    Exit run(Hour chosen) {
-      if (chosen != null) refuseUnlessPast(chosen);
+    private Ledger openLedger() {
+      try {
+        var ledger = new Ledger(config, !isDryRun);
+        if (!isDryRun) ledger.tryToWrite();
+        return ledger;
+      } catch (Fault e) {
+        goOnInMemory(e.getMessage());
+        return ledgerInMemory();
+      }
+    }
+
+    /** What can be read of it tells what was told already. */
+    private Ledger ledgerInMemory() {
+      try {
+        return new Ledger(config, false);
+      } catch (Fault e) {
+        world.warn(e.getMessage());
+        return Ledger.inMemory(config);
+      }
+    }
+
+    /**
+     * Nothing on this machine silences an alarm that can be sent: the last hour's spike goes out
+     * without the files, but no missed hour, end, stop or tag, which would come again each hour.
+     */
+    void goOnInMemory(String trouble) {
+      world.warn(trouble);
+      exits.add(Exit.HISTORY);
+      isInMemory = true;
+    }
+
+    /** The last full hour, those that runs missed, and those whose count has changed. */
+    Exit run() {
       zendesk.warnOfApiToken();
-      if (!dryRun) outbox.sendWaiting();
-
-      boolean isFirst = history.judged() == null;
-      var last = countLast(chosen);
-      var backfill = new Backfill(zendesk, history, this::save, world);
-      backfill.before(isFirst ? lastHour() : last, config.numHours);
-      var judge = new Judge(rule, history.counts());
-      for (var hour : unjudged(last)) judge(hour, judge);
-      if (isFirst) beginWithNow();
-
-      if (!dryRun) outbox.prune();
+      try {
+        countLast();
+        runPasses();
+      } catch (Fault e) { // what waits is sent all the same
+        world.warn(e.getMessage());
+        exits.add(e.exit);
+        delivery.send(waiting());
+      }
+      if (!isDryRun && !isInMemory) tidyUp();
+      delivery.sayWhatWaits(waiting());
+      verdicts.values().forEach(this::print);
       world.detail(plural(zendesk.requests(), "request") + " to Zendesk");
-      return outbox.worst();
+      exits.addAll(delivery.exits());
+      return Exit.worst(exits);
     }
 
-    private void refuseUnlessPast(Hour chosen) {
-      var last = lastHour();
-      var first = last.plus(-config.numHours);
-      if (last.isBefore(chosen)) {
+    private void runPasses() {
+      if (history.judged() == null) history.beginMonitoring(last);
+      var backfill = new Backfill(zendesk, history, tags, true, this::save, world);
+      boolean isChecked = backfill.checkInAHurry(last);
+      if (backfill.hasLostSight()) exits.add(Exit.ZENDESK);
+      if (!history.knows(last)) {
+        delivery.send(waiting());
+        return;
+      }
+      pass(isChecked, !backfill.leavesSomething(config.numHours));
+
+      if (backfill.leavesSomething(config.numHours)) {
+        isChecked = backfill.fill(config.numHours);
+        if (backfill.isDown()) exits.add(backfill.exit());
+        pass(isChecked, true);
+        if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
+      }
+    }
+
+    /** Whether the past that the last hour is compared with could not be read. */
+    private boolean couldNotBeJudged(Backfill backfill) {
+      boolean isLearning = verdicts.get(last) instanceof Learning;
+      if (!isLearning || !backfill.leavesHours()) return false;
+      var baselines = new Judge(rule, history.counts()).baselines;
+      var samples = baselines.samples(last);
+      int couldBe = samples.known().size() + samples.unknown().size();
+      return couldBe >= baselines.needed(samples.basis());
+    }
+
+    /** Judges and sends. @param isLastPass whether this run reads no more of the past */
+    private void pass(boolean isChecked, boolean isLastPass) {
+      var judge = new Judge(rule, history.counts());
+      for (var hour : unjudged()) {
+        var verdict = judge.verdict(hour);
+        verdicts.put(hour, verdict);
+        if (verdict instanceof Spike spike) notify(spike, judge);
+        if (verdict instanceof Calm calm && isChecked && !isInMemory) notifyOfEnd(calm, judge);
+        boolean mayBeJudgedYet = verdict instanceof Learning && !isLastPass;
+        if (mayBeJudgedYet) history.recheck(hour);
+        else history.wasJudged(hour);
+      }
+      save();
+      delivery.send(waiting());
+      if (isInMemory) return;
+
+      readTagsOfLast();
+      if (isChecked) notifyOfStop(judge);
+      notifyOfTags(judge);
+      save();
+      if (!waiting().isEmpty()) delivery.send(waiting());
+    }
+
+    private List<Entry> waiting() {
+      var waiting = ledger.waiting();
+      if (isInMemory && !isDryRun) waiting.removeIf(entry -> !written.contains(entry));
+      return waiting;
+    }
+
+    private void save() {
+      if (isDryRun || isInMemory) return;
+      try {
+        history.save();
+        tags.save(config.historyFile);
+      } catch (Fault e) {
+        goOnInMemory(e.getMessage());
+      }
+    }
+
+    private void tidyUp() {
+      try {
+        delivery.tidyUp();
+      } catch (Fault e) {
+        goOnInMemory(e.getMessage());
+      }
+    }
+
+    /**
+     * That hour alone, from its own past: nothing that waits is sent, and what runs have judged
+     * stays as it is. What is older than a week is printed only.
+     */
+    Exit run(Hour chosen) {
+      zendesk.warnOfApiToken();
+      counting = Patience.within(world, COUNTING);
+      zendesk.signIn(counting);
+      readClock();
+      var newest = Hour.lastFull(world.now());
+      if (newest.isBefore(chosen)) {
         throw Exit.USAGE.fault("--hour %s: is not over yet (expected %s or earlier)", chosen.name(),
-            last.name());
+            newest.name());
       }
-      if (chosen.isBefore(first)) {
-        throw Exit.USAGE.fault("--hour %s: is older than NumHours (expected %s or later)",
-            chosen.name(), first.name());
+      last = chosen;
+      history.put(chosen, count(chosen));
+      var backfill = new Backfill(zendesk, history, tags, false, this::save, world);
+      backfill.checkInAHurry(chosen);
+      boolean isChecked = !backfill.leavesSomething(config.numHours)
+          || backfill.fill(config.numHours);
+      if (backfill.isDown()) exits.add(backfill.exit());
+
+      var judge = new Judge(rule, history.counts());
+      var verdict = judge.verdict(chosen);
+      verdicts.put(chosen, verdict);
+      boolean isNews = newest.since(chosen) < Hour.NEWS;
+      if (isNews && verdict instanceof Spike spike) notify(spike, judge);
+      if (isNews && verdict instanceof Calm calm && isChecked) notifyOfEnd(calm, judge);
+      save();
+      delivery.send(new ArrayList<>(written));
+      var left = waiting();
+      left.retainAll(written);
+      delivery.sayWhatWaits(left);
+      print(verdict);
+      if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
+      exits.addAll(delivery.exits());
+      return Exit.worst(exits);
+    }
+
+    /** Counts the last full hour; asks again where Zendesk's clock says that it is another one. */
+    private void countLast() {
+      counting = Patience.within(world, COUNTING);
+      zendesk.signIn(counting);
+      for (int i = 0; i < 3; i++) {
+        readClock();
+        var hour = Hour.lastFull(world.now());
+        long count = count(hour);
+        readClock();
+        if (!hour.equals(Hour.lastFull(world.now()))) continue;
+        last = hour;
+        history.put(hour, count);
+        return;
+      }
+      throw Exit.ZENDESK.fault("[zendesk] its clock jumps: no last full hour can be told");
+    }
+
+    /** One request gives the count and the first tickets; where it fails, the count comes first. */
+    private long count(Hour hour) {
+      lastTickets = new HourTickets(config.omittedTags);
+      try {
+        var page = zendesk.firstPage(hour, Patience.once(world, FIRST_PAGE));
+        lastTickets.add(page, hour, world);
+        return page.count();
+      } catch (Fault e) {
+        if (e.exit == Exit.DENIED) throw e;
+        world.detail(e.getMessage());
+        lastTickets.setMissing(e.getMessage());
+        return zendesk.count(hour, hour.plus(1), counting);
       }
     }
 
-    /** Counts the hour, or an earlier one when Zendesk's clock says that it is not over. */
-    private Hour countLast(Hour chosen) {
-      var last = chosen != null ? chosen : lastHour();
-      long count = zendesk.count(last, last.plus(1));
-      if (lastHour().isBefore(last)) {
-        last = lastHour();
-        world.warn("this machine's clock is ahead of Zendesk's, which says %s: judging %s (set the "
-            .formatted(zendesk.serverTime(), last) + "clock)");
-        count = zendesk.count(last, last.plus(1));
+    /**
+     * Now is the earlier of this machine's clock and Zendesk's. Where they are far apart, this
+     * machine's is wrong, unless Zendesk's is behind what it has counted itself.
+     */
+    private void readClock() {
+      var there = zendesk.serverTime();
+      if (there == null) return;
+      var newest = history.newest();
+      if (newest != null && there.isBefore(newest.to()) && !newest.equals(last)) {
+        sayClock("[zendesk] says that it is %s, which is before the end of %s, a stored hour: not "
+            + "believed".formatted(there, newest));
+        return;
       }
-      history.put(last, count);
-      return last;
+      var ahead = Duration.between(world.clock.instant(), there);
+      boolean isFar = ahead.abs().compareTo(FAR) > 0;
+      if (isFar) {
+        sayClock("this machine's clock is %s %s Zendesk's, which says %s: that one is followed "
+            .formatted(span(ahead.abs()), ahead.isNegative() ? "ahead of" : "behind", there)
+            + "(set the clock)");
+      }
+      world.skew = isFar || ahead.isNegative() ? ahead : Duration.ZERO;
     }
 
-    /** The hours to judge, oldest first: those that runs missed, those that grew, the last one. */
-    private List<Hour> unjudged(Hour last) {
+    private void sayClock(String words) {
+      if (!hasSaidClock) world.warn(words);
+      hasSaidClock = true;
+    }
+
+    private static String span(Duration time) {
+      if (time.toDays() >= 2) return plural(time.toDays(), "day");
+      if (time.toHours() >= 2) return plural(time.toHours(), "hour");
+      return plural(time.toMinutes(), "minute");
+    }
+
+    /** The hours to judge, oldest first. What is still unknown is judged when it becomes known. */
+    private List<Hour> unjudged() {
+      if (isInMemory) return List.of(last);
       var hours = new TreeSet<Hour>();
       var oldest = last.plus(1 - Hour.NEWS);
-      var judged = history.judged();
-      if (judged != null) {
-        var first = Collections.max(List.of(judged.plus(1), oldest));
+      if (history.judged() != null) {
+        var first = Collections.max(List.of(history.judged().plus(1), oldest));
         Hour.range(first, last).forEach(hours::add);
       }
-      for (var hour : history.again()) {
+      for (var hour : history.toRecheck()) {
         if (hour.isBefore(oldest)) history.wasJudged(hour); // no news any more
-        else if (hour.isBefore(last)) hours.add(hour);
+        else if (!hour.isAfter(last)) hours.add(hour);
+      }
+      for (var hour : hours) {
+        if (!history.knows(hour)) history.recheck(hour);
       }
       hours.removeIf(hour -> !history.knows(hour));
+      hours.addAll(verdicts.keySet()); // once more, by what the second pass has read
       hours.add(last);
       return List.copyOf(hours);
     }
 
-    /** After a first run with --hour the hours since then are no missed ones. */
-    private void beginWithNow() {
-      history.begin(lastHour());
-      history.wasJudged(lastHour().plus(-1));
-      save();
+    /** By Repeat, from the ledger alone. What is older than what was told opens nothing. */
+    private boolean shouldNotify(Spike spike) {
+      var newest = ledger.newest(Kind.SPIKE, last);
+      if (newest != null && newest.hour.isAfter(spike.hour())) return false;
+      boolean wasFalseEnd = newest != null && newest.hour.equals(spike.hour());
+      var open = ledger.open(Kind.SPIKE, spike.hour());
+      if (open == null || wasFalseEnd) return true;
+      return config.repeat.shouldNotify(spike.count(), open.facts().count());
     }
 
     /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
-    private void judge(Hour hour, Judge judge) {
-      var verdict = judge.verdict(hour);
-      var alert = "none";
-      SpikeTickets tickets = null;
-      if (verdict instanceof Spike spike) {
-        boolean isTold = outbox.wasSent(hour, Kind.SPIKE);
-        boolean tells = !isTold && isWorthTelling(spike);
-        if (tells || json) tickets = read(spike);
-        if (isTold) alert = "already-sent";
-        if (tells) alert = tell(spike, tickets, judge);
-      } else if (verdict instanceof Calm calm) {
-        alert = tellTheEnd(calm, judge);
+    private void notify(Spike spike, Judge judge) {
+      boolean isTold = ledger.find(spike.hour(), Kind.SPIKE) != null;
+      if (isTold || !shouldNotify(spike)) return;
+      var writer = new NoticeWriter(config, judge, tags, world);
+      var tickets = tickets(spike.hour(), spike.count());
+      boolean isKept = tickets.isRead() && tickets.size() <= TagHistory.MOST_TICKETS;
+      tags.put(spike.hour(), tickets.size(), tickets.tagCounts());
+      add(writer.spike(spike, episodeOf(spike.hour()), tickets, inProgress(spike.hour())));
+      if (!isKept) tags.forget(spike.hour());
+    }
+
+    /** What was told of the open episode that the hour goes on; empty when it opens one. */
+    private List<Notice> episodeOf(Hour hour) {
+      var newest = ledger.newest(Kind.SPIKE, hour);
+      if (newest == null) return List.of();
+      boolean wasFalseEnd = newest.hour.equals(hour);
+      if (!wasFalseEnd && ledger.open(Kind.SPIKE, hour) == null) return List.of();
+      return told(ledger.read(newest));
+    }
+
+    private List<Notice> told(Notice notice) {
+      var told = new ArrayList<Notice>();
+      for (var entry : ledger.episode(notice)) told.add(ledger.read(entry));
+      return told;
+    }
+
+    private void notifyOfEnd(Calm calm, Judge judge) {
+      var newest = ledger.newest(Kind.SPIKE, last);
+      boolean isBehind = newest != null && newest.kind == Kind.SPIKE
+          && newest.hour.isBefore(calm.hour()); // else what was told has passed this hour by
+      var open = isBehind ? ledger.open(Kind.SPIKE, calm.hour()) : null;
+      if (open == null) return;
+      var writer = new NoticeWriter(config, judge, tags, world);
+      addEnd(writer.clear(calm, told(open)));
+    }
+
+    private void notifyOfStop(Judge judge) {
+      if (!config.stops) return;
+      var stop = new Stops(config, history.counts()).at(last);
+      if (stop == null) return;
+      var writer = new NoticeWriter(config, judge, tags, world);
+      var open = ledger.open(Kind.STOP, last);
+      boolean stopped = stop.verdict() == Flow.STOPPED;
+      boolean resumed = stop.verdict() == Flow.AGAIN;
+      if (open == null && stopped) add(writer.stop(last, stop));
+      if (open != null && resumed) addEnd(writer.resumed(last, stop, told(open)));
+    }
+
+    private void notifyOfTags(Judge judge) {
+      if (!config.tagSurges || !tags.knows(last)) return;
+      if (ledger.find(last, Kind.TAG) != null) return;
+      var surges = new TagRule(tags, config.zone).surges(last, hour ->
+          history.knows(hour) && judge.verdict(hour) instanceof Spike, config.omittedTags);
+      if (surges.isEmpty()) return;
+      var tickets = tickets(last, history.at(last));
+      add(new NoticeWriter(config, judge, tags, world).tag(last, surges, tickets));
+    }
+
+    private void add(Notice notice) {
+      try {
+        written.add(ledger.add(notice));
+      } catch (Fault e) {
+        goOnInMemory(e.getMessage());
+        ledger.keepInMemory();
+        written.add(ledger.add(notice));
       }
-      history.wasJudged(hour);
-      save();
-      print(verdict, alert, tickets);
     }
 
-    private void save() {
-      if (!dryRun) history.save();
-    }
-
-    /** By Repeat, from the ledger alone. */
-    private boolean isWorthTelling(Spike spike) {
-      var ledger = outbox.ledger();
-      if (ledger.find(spike.hour(), Kind.SPIKE) != null) return true; // it may wait, or a kill came
-      var newest = ledger.newest(spike.hour());
-      boolean isOpen = newest != null && newest.topic().kind() == Kind.SPIKE;
-      if (!isOpen) return true;
-      return config.repeat.tells(spike.count(), newest.facts().count());
-    }
-
-    private String tell(Spike spike, SpikeTickets tickets, Judge judge) {
-      var opening = outbox.ledger().opening(spike.hour());
-      var writer = new NoticeWriter(config, judge, world);
-      return deliver(writer.spike(spike, opening, tickets, soFar(spike.hour())));
-    }
-
-    /** One notice that it is over; without AllClear it is noted all the same, so that it ends. */
-    private String tellTheEnd(Calm calm, Judge judge) {
-      if (outbox.wasSent(calm.hour(), Kind.CLEAR)) return "already-sent";
-      var newest = outbox.ledger().newest(calm.hour().plus(-1));
-      if (newest == null || newest.topic().kind() != Kind.SPIKE) return "none";
-      boolean isOld = outbox.ledger().newest(lastHour()).hour().isAfter(calm.hour());
-      if (isOld) return "none"; // what was told of later hours has passed this one by
-      var opening = outbox.ledger().firstOf(newest);
-      var notice = new NoticeWriter(config, judge, world).clear(calm, opening);
-      if (config.allClear) return deliver(notice);
-      if (!dryRun) outbox.noteUnsent(notice);
-      return "none";
-    }
-
-    /** By this machine's clock, and by Zendesk's once it has told its time. */
-    private Hour lastHour() {
-      var here = Hour.lastFull(world.clock.instant());
-      var there = zendesk.serverTime();
-      return there != null && there.isBefore(here.to()) ? Hour.lastFull(there) : here;
-    }
-
-    private String deliver(Notice notice) {
-      if (!dryRun) return outbox.deliver(notice);
-      var mail = "Subject: " + notice.topic().subject() + "\n\n" + notice.words().text();
-      if (json) world.info(mail);
-      else world.result(mail);
-      return "dry-run";
+    /** Without AllClear it is noted all the same, so that the episode is over. */
+    private void addEnd(Notice notice) {
+      if (config.allClear) add(notice);
+      else ledger.addUntold(notice);
     }
 
     /** Whether it goes on; a question that may fail without harm. */
-    private HourInProgress soFar(Hour hour) {
-      var now = world.clock.instant().truncatedTo(ChronoUnit.SECONDS);
-      var there = zendesk.serverTime();
-      var until = there != null && there.isBefore(now) ? there : now;
-      boolean isRecent = hour.to().isBefore(until) && until.isBefore(hour.plus(2).to());
+    private HourInProgress inProgress(Hour hour) {
+      var now = world.now().truncatedTo(ChronoUnit.SECONDS);
+      boolean isRecent = hour.to().isBefore(now) && now.isBefore(hour.plus(2).to());
       if (!isRecent) return null;
       try {
-        return new HourInProgress(until, zendesk.count(hour.to(), until, config.query));
+        var count = zendesk.count(hour.to(), now, config.query, Patience.once(world, GLANCE));
+        return new HourInProgress(now, count);
       } catch (Fault e) {
         world.detail(e.getMessage());
         return null;
       }
     }
 
-    /** The spike's tickets and the usual tags. What cannot be read must not stop the notice. */
-    private SpikeTickets read(Spike spike) {
-      var tickets = new SpikeTickets(config.omittedTags);
-      var trouble = readInto(tickets::add, spike.hour(), spike.count());
-      if (spike.count() > MOST_RANKED && trouble.isEmpty()) {
-        tickets.setMissing("the newest " + tickets.size() + "; more are not read");
-      } else if (tickets.size() < spike.count()) {
-        tickets.setMissing(trouble.isEmpty() ? "the others made no sense or were not found"
-            : trouble);
-      }
-      readWeeks(spike.hour(), tickets);
+    /** The hour's tickets. What cannot be read in two minutes must not stop the notice. */
+    private HourTickets tickets(Hour hour, long count) {
+      boolean isOfLast = hour.equals(last);
+      var tickets = isOfLast ? lastTickets : new HourTickets(config.omittedTags);
+      if (reading == null) reading = Patience.within(world, READING);
+      tickets.readRest(zendesk, hour, count, reading, world);
       return tickets;
     }
 
-    private void readWeeks(Hour hour, SpikeTickets tickets) {
-      tickets.setNoUsual("that hour of the last weeks is not known, or held too many");
-      for (int week = 1; week <= TAG_WEEKS; week++) {
-        for (var past : hour.daysBefore(7 * week, config.zone)) {
-          var count = history.at(past);
-          if (count == null || count > MOST_COMPARED) continue;
-          var tally = new Tally(config.omittedTags);
-          var trouble = readInto(tally::add, past, count);
-          if (!trouble.isEmpty()) { // enough of waiting
-            tickets.setNoUsual(trouble);
-            return;
-          }
-          tickets.addWeek(tally);
-        }
-      }
+    /** So that they are known when they are the past; an hour of a hundred has them at hand. */
+    private void readTagsOfLast() {
+      long count = history.at(last);
+      if (tags.knows(last) || count > TagHistory.MOST_TICKETS) return;
+      var tickets = tickets(last, count);
+      if (tickets.isRead()) tags.put(last, tickets.size(), tickets.tagCounts());
     }
 
-    /** @return why it did not get to the end, or an empty text */
-    private String readInto(Consumer<Ticket> each, Hour hour, long count) {
-      try {
-        var end = hour.plus(1);
-        var pages = count <= Zendesk.SEARCH_MOST ? zendesk.search(hour, end)
-            : zendesk.export(hour, end, Zendesk.PAGE);
-        long most = count <= Zendesk.SEARCH_MOST ? Zendesk.SEARCH_MOST : MOST_RANKED;
-        var seen = new HashSet<Long>();
-        while (seen.size() < most && pages.hasNext()) {
-          int before = seen.size();
-          for (var ticket : pages.next()) {
-            boolean isNew = ticket.isWithin(hour.from(), hour.to()) && seen.add(ticket.id());
-            if (isNew) each.accept(shown(ticket));
-          }
-          if (seen.size() == before) return ""; // no end would be in sight
-        }
-        return "";
-      } catch (Fault e) {
-        world.warn(e.getMessage());
-        return e.getMessage();
-      }
-    }
-
-    /** With other people's words made fit to be shown. */
-    private Ticket shown(Ticket ticket) {
-      var subject = ticket.subject() == null ? null : world.sanitize(ticket.subject());
-      var tags = ticket.tags().stream().map(world::sanitize).toList();
-      return new Ticket(ticket.id(), ticket.created(), subject, ticket.requester(), tags,
-          ticket.type());
-    }
-
-    private void print(Verdict verdict, String alert, SpikeTickets tickets) {
-      var line = json(verdict).put("alert", alert);
+    private void print(Verdict verdict) {
+      var line = json(verdict).put("alert", alert(verdict));
       if (json) {
-        if (tickets != null) {
-          line.set("tags", JSON.valueToTree(tickets.top(config.numTags)));
+        if (verdict instanceof Spike && verdict.hour().equals(last)) {
+          line.set("tags", JSON.valueToTree(
+              lastTickets.top(config.numTags, verdict.hour(), new TagRule(tags, config.zone))));
         }
         world.result(line.toString());
         return;
       }
       var words = new StringJoiner(" ").add("hour=" + verdict.hour());
-      for (var name : List.of("count", "mean", "limit", "percent", "samples", "verdict",
+      for (var name : List.of("count", "mean", "needed", "percent", "samples", "verdict",
           "alert")) {
-        var value = line.get(name);
-        words.add(name + "=" + (value.isNull() ? "-"
-            : value.isDouble() ? decimal(value.asDouble()) : value.asText()));
+        var value = line.path(name);
+        if (value.isNull() || value.isMissingNode()) words.add(name + "=-");
+        else if (value.isDouble()) words.add(name + "=" + decimal(value.asDouble()));
+        else words.add(name + "=" + value.asText());
       }
-      if (verdict instanceof Learning learning) words.add("needed=" + learning.needed());
+      if (verdict instanceof Learning learning) words.add("samples_needed=" + learning.needed());
       world.result(words.toString());
+    }
+
+    /** What became of the hour's notice. */
+    private String alert(Verdict verdict) {
+      var entry = ledger.find(verdict.hour(), verdict instanceof Spike ? Kind.SPIKE : Kind.CLEAR);
+      if (entry == null) return "none";
+      if (isDryRun && written.contains(entry)) return "dry-run";
+      var notice = ledger.read(entry);
+      return switch (entry.place()) {
+        case OUTBOX -> "queued";
+        case REFUSED -> "refused";
+        case SENT -> {
+          boolean isUntold = notice.accepted().isEmpty() && notice.passed().isEmpty();
+          if (isUntold) yield "none";
+          if (!written.contains(entry)) yield "already-sent";
+          yield notice.accepted().isEmpty() ? "passed-by" : "sent";
+        }
+      };
     }
   }
 
@@ -613,6 +830,7 @@ final class SpikeNotifier implements Callable<Integer> {
   /** Says of each part what it tried and saw. {@link #examine} gives the code of the worst. */
   static final class Doctor {
     private static final Duration SKEW = Duration.ofMinutes(2);
+    private static final int NAMED = 12; // unknown hours
     private static final int SAMPLE = 100; // tickets of the made-up spike
     private static final int MOST_MADE = 1000; // tickets
     private static final String WARNING = "WARNING "; // begins what a check has seen and frowns at
@@ -641,8 +859,9 @@ final class SpikeNotifier implements Callable<Integer> {
       else say("skip", "Query", "since Zendesk did not answer");
       if (zendesk.serverTime() != null) check("clock", this::clock);
       else say("skip", "clock", "since Zendesk told no time");
-      check("mail", () -> new Mailer(config, world).check());
+      check("mail", this::mail);
       check("history", () -> history(last));
+      check("tags", () -> tags(last));
       check("lock", this::lock);
       check("outbox", this::outbox);
       if (send) sendSamples(last);
@@ -658,7 +877,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return true;
       } catch (Fault e) {
         say("FAIL", what, e.getMessage());
-        worst = e.exit.code > worst.code ? e.exit : worst;
+        worst = Exit.worst(EnumSet.of(e.exit, worst));
         return false;
       }
     }
@@ -682,19 +901,20 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String zendesk(Hour last) {
-      long count = zendesk.count(last, last.plus(1));
-      boolean isOAuth = config.zendeskClient != null;
-      return (isOAuth ? "" : WARNING) + config.zendeskUrl.getHost() + ", "
-          + plural(count, "ticket") + " in " + last.name() + ", "
-          + (isOAuth ? "OAuth" : "API token, which ends on 30 Apr 2027");
+      long count = zendesk.count(last, last.plus(1), Patience.USUAL);
+      var seen = config.zendeskUrl.getHost() + ", " + plural(count, "ticket") + " in "
+          + last.name() + ", ";
+      if (config.zendeskClient != null) return seen + "OAuth";
+      return WARNING + seen + "API token, which ends on 30 Apr 2027";
     }
 
     private String query(Hour last) {
       if (config.query.isEmpty()) return "none";
       var from = last.plus(-24 * 7).from();
-      long with = zendesk.count(from, last.to(), config.query);
-      long all = zendesk.count(from, last.to(), "");
-      var seen = with + " of " + plural(all, "ticket") + " of the last 7 days";
+      long with = zendesk.count(from, last.to(), config.query, Patience.USUAL);
+      long all = zendesk.count(from, last.to(), "", Patience.USUAL);
+      var seen = config.query + ": " + with + " of " + plural(all, "ticket")
+          + " of the last 7 days";
       if (with == 0) return WARNING + seen + ": it matches nothing";
       if (with >= all) return WARNING + seen + ": it changes nothing (a misspelled word?)";
       return seen;
@@ -702,21 +922,48 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String clock() {
       var skew = Duration.between(zendesk.serverTime(), world.clock.instant());
-      boolean isFar = skew.abs().compareTo(SKEW) > 0;
-      return (isFar ? WARNING : "") + skew.toSeconds() + " s from Zendesk's"
-          + (isFar ? ": set this machine's clock" : "");
+      var seen = skew.toSeconds() + " s from Zendesk's";
+      if (skew.abs().compareTo(SKEW) <= 0) return seen;
+      return WARNING + seen + ": set this machine's clock";
+    }
+
+    private String mail() {
+      if (config.sender == null) return "none, [webhook] is told";
+      return new Mailer(config, world).check();
     }
 
     private String history(Hour last) {
       var path = Disk.shown(config.historyFile);
       var history = History.open(config.historyFile, config.zendeskHost, config.query);
-      var population = History.scope(config.zendeskHost, config.query);
-      if (history.isEmpty()) return path + ", new: the first run fills it, " + population;
+      var scope = History.scope(config.zendeskHost, config.query);
+      if (!history.troubles().isEmpty()) {
+        throw Exit.HISTORY.fault("%s", String.join("; ", history.troubles()));
+      }
+      Disk.tryToWrite(Disk.folderOf(config.historyFile));
+      if (history.newest() == null) return path + ", new: the first run fills it, " + scope;
       var counts = history.counts();
-      var first = last.plus(-config.numHours);
-      long unknown = Hour.range(first, last).filter(hour -> !counts.knows(hour)).count();
+      var unknown = Hour.range(last.plus(-config.numHours), last)
+          .filter(hour -> !counts.knows(hour)).toList();
       return path + ", " + counts.first().name() + " to " + counts.end().plus(-1).name() + ", "
-          + population + ", " + unknown + " unknown of the last " + config.numHours;
+          + scope + ", " + unknown.size() + " unknown of the last " + config.numHours
+          + named(unknown);
+    }
+
+    /** The first of them by name, so that one can look what is the matter there. */
+    private static String named(List<Hour> hours) {
+      if (hours.isEmpty()) return "";
+      var names = new StringJoiner(", ", ": ", hours.size() > NAMED ? ", \u2026" : "");
+      for (var hour : hours.subList(0, Math.min(NAMED, hours.size()))) names.add(hour.name());
+      return names.toString();
+    }
+
+    private String tags(Hour last) {
+      var tags = TagHistory.read(config.historyFile);
+      var first = last.plus(1 - 24 * TagHistory.DAYS);
+      long known = Hour.range(first, last.plus(1)).filter(tags::knows).count();
+      var seen = known / 24 + " of " + TagHistory.DAYS + " days known";
+      if (tags.badLines().isEmpty()) return seen;
+      return WARNING + seen + "; " + String.join("; ", tags.badLines());
     }
 
     @SuppressWarnings("try") // the lock is held, not used
@@ -727,7 +974,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String outbox() {
-      int waiting = new Outbox(config, world).waiting().size();
+      var ledger = new Ledger(config, true);
+      ledger.tryToWrite();
+      int waiting = ledger.waiting().size();
       var seen = Disk.shown(config.outFolder) + ", " + plural(waiting, "notice") + " waiting";
       return waiting == 0 ? seen : WARNING + seen;
     }
@@ -740,43 +989,39 @@ final class SpikeNotifier implements Callable<Integer> {
       });
       if (!isMade) return;
       var sample = made.get(0);
-      check("sample by mail", () -> mailed(sample));
-      if (config.webhookUrl == null) say("skip", "sample by webhook", "no [webhook] Url");
-      else check("sample by webhook", () -> posted(sample));
+      var mailer = new Mailer(config, world);
+      for (var address : config.mailReceivers()) {
+        check("sample by mail", () -> sent(sample, mailer.to(address)));
+      }
+      mailer.close();
+      if (config.chats.isEmpty()) say("skip", "sample by webhook", "no [webhook] Url");
+      for (var chat : config.chats) {
+        check("sample by " + chat.name(), () -> sent(sample, new Webhook(chat, world))
+            + ", as " + lower(chat.format().name()));
+      }
       if (config.pingUrl == null) say("skip", "watcher", "no [monitor] PingUrl");
       else check("watcher", this::pinged);
     }
 
-    private String mailed(Notice sample) {
-      var mailer = new Mailer(config, world);
-      var receivers = config.mailReceivers();
-      mailer.send(sample, receivers).forEach((receiver, reply) -> {
-        if (reply.isYes()) return;
-        throw Exit.TRY_LATER.fault("[email] %s: %s: %s", mailer.server(), receiver, reply.words());
-      });
-      return "sent to " + String.join(", ", receivers);
-    }
-
-    private String posted(Notice sample) {
-      var webhook = new Webhook(config, world);
-      var host = config.webhookUrl.getHost();
-      try {
-        webhook.post(sample);
-        return host + " took it, as " + lower(Chat.format(config).name());
-      } catch (PermanentFailure e) {
-        throw Exit.TRY_LATER.fault(e, "[webhook] %s %s (check Url and Format)", host,
-            e.getMessage());
-      } catch (IOException e) {
-        throw Exit.TRY_LATER.fault(e, "[webhook] %s: %s", host, webhook.reason(e));
-      }
+    private static String sent(Notice sample, Receiver receiver) {
+      var outcome = receiver.send(sample, sample.words());
+      if (outcome.fate() == Fate.ACCEPTED) return receiver.place() + " took it for "
+          + receiver.name();
+      throw Exit.TRY_LATER.fault("%s: %s: %s", receiver.place(), receiver.name(), outcome.words());
     }
 
     private String pinged() {
       var host = config.pingUrl.getHost();
-      boolean bad = Heartbeat.send(config.pingUrl, Exit.BUG.code, world);
-      boolean good = Heartbeat.send(config.pingUrl, 0, world);
-      if (bad && good) return host + " took a bad and a good ping";
-      throw Exit.TRY_LATER.fault("[monitor] PingUrl: %s did not take both pings", host);
+      var failing = Heartbeat.address(config.pingUrl, config.failUrl, Exit.BUG.code, "");
+      boolean isFailureKnown = failing != null;
+      boolean bad = !isFailureKnown || Heartbeat.send(config, Exit.BUG.code, world);
+      boolean good = Heartbeat.send(config, 0, world);
+      if (!bad || !good) {
+        throw Exit.TRY_LATER.fault("[monitor] PingUrl: %s did not take each ping", host);
+      }
+      if (isFailureKnown) return host + " took a bad and a good ping";
+      return WARNING + host + " took a good ping; how it hears of a failing run is not known (set "
+          + "FailUrl)";
     }
 
     /** By the code of a real one, so that whoever rewords it sees it at once. */
@@ -796,17 +1041,17 @@ final class SpikeNotifier implements Callable<Integer> {
         throw Exit.CONFIG.fault("%s is no spike even with %d tickets (where Judge.isSpike was "
             + "edited, try again in an hour that it lets through)", hour, known.get(hour));
       }
-      var tickets = new SpikeTickets(config.omittedTags);
-      long read = Math.min(spike.count(), MOST_MADE);
-      for (long i = 0; i < read; i++) tickets.add(madeUp(hour, i, read));
-      if (read < spike.count()) tickets.setMissing("as many as make a sample");
-      for (int week = 1; week <= 4; week++) {
-        var tally = new Tally(config.omittedTags);
-        for (long i = 0; i < 20; i++) tally.add(madeUp(hour.plus(-168L * week), i + 80, 100));
-        tickets.addWeek(tally);
+      var tags = new TagHistory();
+      for (var past = hour.plus(-24 * TagHistory.DAYS); past.isBefore(hour); past = past.plus(1)) {
+        tags.put(past, 20, Map.of("vip", 7L));
       }
-      var soFar = new HourInProgress(hour.to().plusSeconds(420), 14);
-      return new NoticeWriter(config, judge, world).sample(spike, tickets, soFar);
+      var tickets = new HourTickets(config.omittedTags);
+      long made = Math.min(spike.count(), MOST_MADE);
+      for (long i = 0; i < made; i++) tickets.add(madeUp(hour, i, made));
+      if (made < spike.count()) tickets.setMissing("as many as make a sample");
+      tags.put(hour, made, tickets.tagCounts());
+      var progress = new HourInProgress(hour.to().plusSeconds(420), 14);
+      return new NoticeWriter(config, judge, tags, world).sample(spike, tickets, progress);
     }
 
     private static Ticket madeUp(Hour hour, long i, long all) {
@@ -842,7 +1087,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.judge = new Judge(new Rule(config), counts);
       this.samples = judge.baselines.samples(hour);
       this.usual = judge.baselines.of(hour);
-      this.ledger = new Ledger(config);
+      this.ledger = new Ledger(config, false);
     }
 
     void print(World world, boolean json) {
@@ -902,24 +1147,38 @@ final class SpikeNotifier implements Callable<Integer> {
     /** What the ledger says, and where it has nothing, why. */
     private String told() {
       var notices = new ArrayList<String>();
-      for (var kind : List.of(Kind.SPIKE, Kind.CLEAR)) {
-        var notice = ledger.find(hour, kind);
-        if (notice != null) notices.add(inWords(notice));
+      for (var kind : List.of(Kind.SPIKE, Kind.CLEAR, Kind.STOP, Kind.RESUMED, Kind.TAG)) {
+        var entry = ledger.find(hour, kind);
+        if (entry != null) notices.add(inWords(ledger.read(entry)));
       }
-      return notices.isEmpty() ? "nothing" + whyNothing() : String.join("; ", notices) + ".";
+      if (notices.isEmpty()) return "nothing" + whyNothing();
+      return String.join("; ", notices) + ".";
     }
 
     private static String inWords(Notice notice) {
-      var words = new StringBuilder(notice.topic().kind() == Kind.SPIKE ? "a spike of "
-          + plural(notice.facts().count(), "ticket") : "the all-clear");
-      if (notice.accepted().isEmpty() && notice.refused().isEmpty()) {
-        return words + ", to nobody";
-      }
+      var words = new StringBuilder(what(notice));
       notice.accepted().forEach((receiver, time) ->
           words.append(", to ").append(receiver).append(" at ").append(time));
+      notice.passed().forEach((receiver, newer) ->
+          words.append(", to ").append(receiver).append(" by the newer ").append(newer));
       notice.refused().forEach((receiver, reason) ->
           words.append(", refused by ").append(receiver).append(" (").append(reason).append(")"));
+      boolean isUntold = notice.accepted().isEmpty() && notice.passed().isEmpty()
+          && notice.refused().isEmpty();
+      if (isUntold) words.append(", to nobody");
       return words.toString();
+    }
+
+    private static String what(Notice notice) {
+      var tickets = plural(notice.facts().count(), "ticket");
+      return switch (notice.topic().kind()) {
+        case SPIKE -> "a spike of " + tickets;
+        case CLEAR -> "the all-clear";
+        case STOP -> "that tickets stopped";
+        case RESUMED -> "that tickets come again";
+        case TAG -> tickets + " with " + notice.facts().cause();
+        case SAMPLE -> "a sample";
+      };
     }
 
     private String whyNothing() {
@@ -927,15 +1186,14 @@ final class SpikeNotifier implements Callable<Integer> {
       var verdict = judge.verdict(hour);
       if (verdict instanceof Learning) return ", since there are too few samples.";
       if (verdict instanceof Calm) return ", since it is calm.";
-      var newest = ledger.newest(hour);
-      if (newest != null && newest.topic().kind() == Kind.SPIKE) {
-        return ": Repeat = " + lower(config.repeat.name()) + ", and "
-            + newest.hour().name() + " was told with " + plural(newest.facts().count(), "ticket")
-            + ".";
+      var open = ledger.open(Kind.SPIKE, hour);
+      if (open != null) {
+        return ": Repeat = " + lower(config.repeat.name()) + ", and " + open.topic().hour().name()
+            + " was told with " + plural(open.facts().count(), "ticket") + ".";
       }
       return ": no notice of it lies in " + Disk.shown(config.outFolder) + ". No run judged it a "
-          + "spike (other settings, another count, more than a week late), or it is over 180 days "
-          + "old.";
+          + "spike (other settings, another count, more than a week late), a later hour had been "
+          + "told before, or it is over 180 days old.";
     }
 
     private List<String> sampleLines() {
@@ -1035,7 +1293,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Hour firstSample() {
       for (var hour : counts.hours()) {
-        if (counts.isSample(hour)) return hour;
+        if (counts.at(hour) > 0) return hour;
       }
       return counts.end();
     }
@@ -1093,7 +1351,7 @@ final class SpikeNotifier implements Callable<Integer> {
       int mails = episode.isOver() && config.allClear ? 1 : 0;
       long told = 0; // the count of the latest notice
       for (var spike : episode.spikes()) {
-        if (told > 0 && !config.repeat.tells(spike.count(), told)) continue;
+        if (told > 0 && !config.repeat.shouldNotify(spike.count(), told)) continue;
         told = spike.count();
         mails++;
       }
@@ -1345,7 +1603,6 @@ final class SpikeNotifier implements Callable<Integer> {
       double[][] sums = new double[7][24];
       int[][] known = new int[7][24];
       for (var verdict : verdicts.values()) {
-        if (!judge.counts.isSample(verdict.hour())) continue;
         var local = verdict.hour().from().atZone(rule.config.zone);
         int day = local.getDayOfWeek().getValue() - 1;
         sums[day][local.getHour()] += verdict.count();
@@ -1533,56 +1790,170 @@ final class SpikeNotifier implements Callable<Integer> {
    * Makes a span of hours true: when its count is the sum of what is known of its hours, it is.
    * Else it is read by export or hour by hour, or halved, the newer half first. The same recursion
    * fills a new history and finds the few hours that Zendesk's index had not yet when they were
-   * counted, which has happened for hours on end.
+   * counted, which has happened for hours on end. A span that cannot be read is set aside: the
+   * others come first, then its halves.
    */
   static final class Backfill {
     private static final int CHECKED = 24; // hours before the judged one, each run
+    private static final int SEEN = 20; // tickets of a day that do not vanish all at once
     private static final long MOST_EXPORTED = 50_000; // tickets, since a cursor lives an hour
     private static final int MANY = 1000; // tickets an hour, from which counting hours is cheaper
     private static final int EXPORT_FAILURES = 3; // then this run exports no more
-    private static final int FAILURES_IN_A_ROW = 15; // the search for one bad hour has 13
+    private static final int SUSPICIOUS = 3; // failures in a row: is Zendesk down?
+    private static final int HOPELESS = 100; // failures in a row: the rest is for the next run
+    private static final int SLICE = 10_000; // tickets whose tags are read at once
     private static final int SAVED_EVERY = 24; // hours that a kill may lose
+    private static final Duration HURRY = Duration.ofSeconds(60);
     private static final Duration LONGEST = Duration.ofMinutes(45);
 
     private final Zendesk zendesk;
     private final History history;
+    private final TagHistory tags;
     private final Runnable save;
     private final World world;
+    private final boolean keepsTags;
     private final long start;
-    private final Hour judgedBefore; // null on the first run
+    private final Deque<Span> aside = new ArrayDeque<>();
+    private Patience patience;
     private Hour last;
+    private Hour checked; // from here on the time before the last hour is checked
     private Progress progress;
+    private boolean isChecked;
+    private boolean hasLostSight;
+    private boolean isOver;
+    private Fault down; // why Zendesk gives nothing, or null
+    private int unreadable; // hours that Zendesk does not give
     private int stored;
     private int unsaved;
     private int failuresInARow;
     private int exportFailures;
     private int pageSize = Zendesk.PAGE;
-    private boolean isOver;
 
-    /** @param save stores the history; does nothing in a dry run */
-    Backfill(Zendesk zendesk, History history, Runnable save, World world) {
+    /**
+     * @param keepsTags whether the tags of the last weeks are wanted too
+     * @param save      stores the history; does nothing in a dry run
+     */
+    Backfill(Zendesk zendesk, History history, TagHistory tags, boolean keepsTags, Runnable save,
+        World world) {
       this.zendesk = zendesk;
       this.history = history;
+      this.tags = tags;
       this.save = save;
       this.world = world;
+      this.keepsTags = keepsTags;
       this.start = world.ticker.nanos();
-      this.judgedBefore = history.judged();
     }
 
-    /** Checks the day before {@code last} and reads what is unknown of the hours before it. */
-    void before(Hour last, int numHours) {
+    /**
+     * Checks the day before the hour and the time that runs missed: each request once, a minute in
+     * all. @return whether all of it is true now
+     */
+    boolean checkInAHurry(Hour last) {
       this.last = last;
-      var first = last.plus(-numHours);
-      int unknown = (int) Hour.range(first, last).filter(hour -> !history.knows(hour)).count();
+      checked = firstChecked();
+      progress = new Progress("hours", 1, world);
+      patience = Patience.once(world, HURRY);
+      isChecked = !history.knownBefore(last, 1).isEmpty() && check();
+      return isChecked;
+    }
+
+    /** A day before the hour, a day before what was judged last, and the last day that is known. */
+    private Hour firstChecked() {
+      var first = last.plus(-CHECKED);
+      var judged = history.judged();
+      boolean isMissed = judged != null && judged.isBefore(last);
+      if (isMissed) first = Collections.min(List.of(first, judged.plus(1 - CHECKED)));
+      var known = history.knownBefore(last, CHECKED);
+      if (!known.isEmpty()) first = Collections.min(List.of(first, known.get(known.size() - 1)));
+      return first;
+    }
+
+    private boolean check() {
+      var span = new Span(checked, last);
+      long seen = 0;
+      for (var hour : history.knownBefore(last, CHECKED)) seen += history.at(hour);
+      Long total = counted(span);
+      if (total == null) {
+        aside.add(span);
+        return false;
+      }
+      if (total == 0 && seen >= SEEN) {
+        loseSight(seen);
+        return false;
+      }
+      makeTrue(span, total);
+      return aside.isEmpty() && !isOver();
+    }
+
+    private void loseSight(long seen) {
+      hasLostSight = true;
+      isOver = true;
+      if (history.at(last) == 0) history.forget(last);
+      world.warn("[zendesk] every count is 0, though the last " + CHECKED + " known hours held "
+          + plural(seen, "ticket") + ": not believed, nothing is stored (the client may have lost "
+          + "its sight: check its user's role; if they were deleted, empty those cells)");
+    }
+
+    boolean hasLostSight() {
+      return hasLostSight;
+    }
+
+    /** Whether a patient pass has something to do. */
+    boolean leavesSomething(int numHours) {
+      if (hasLostSight) return false;
+      return !isChecked || unknown(numHours) > 0 || !hoursWithoutTags().isEmpty();
+    }
+
+    /** Whether the past could not be read to its end. */
+    boolean leavesHours() {
+      return isOver || unreadable > 0;
+    }
+
+    boolean isDown() {
+      return down != null;
+    }
+
+    Exit exit() {
+      return down.exit;
+    }
+
+    private int unknown(int numHours) {
+      return (int) Hour.range(last.plus(-numHours), last).filter(hour -> !history.knows(hour))
+          .count();
+    }
+
+    /**
+     * Reads what is unknown, with all tries, for 45 minutes at the most.
+     *
+     * @return whether the checked time is true now, but for hours that Zendesk does not give
+     */
+    boolean fill(int numHours) {
+      aside.clear();
+      isOver = false;
+      patience = Patience.USUAL;
+      int unknown = unknown(numHours);
       progress = new Progress("hours", unknown, world);
       if (unknown > 0) {
         world.info("filling %s of the last %d from Zendesk"
             .formatted(plural(unknown, "unknown hour"), numHours));
       }
-      var checked = last.plus(-Math.min(CHECKED, numHours));
-      reconcile(new Span(checked, last), null);
-      for (var gap : gaps(first, checked)) reconcile(gap, null);
+      if (!isChecked && !history.knownBefore(last, 1).isEmpty()) check();
+      if (hasLostSight) return false;
+      for (var gap : gaps(last.plus(-numHours), last)) reconcile(gap, null);
+      while (!aside.isEmpty() && !isOver()) takeUp(aside.poll());
+      isChecked = isChecked || !isOver();
+      if (!isOver()) readTags();
       if (unsaved > 0) save();
+      return isChecked;
+    }
+
+    private void takeUp(Span span) {
+      if (span.hours() > 1) {
+        halve(span, null);
+        return;
+      }
+      unreadable++;
+      world.detail(span.from + " stays unknown: Zendesk does not give it");
     }
 
     private void save() {
@@ -1602,28 +1973,36 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The unknown hours as spans, the newest first. */
     private List<Span> gaps(Hour first, Hour end) {
-      var gaps = new ArrayList<Span>();
+      return spans(first, end, hour -> !history.knows(hour));
+    }
+
+    private static List<Span> spans(Hour first, Hour end, Predicate<Hour> isWanted) {
+      var spans = new ArrayList<Span>();
       var to = end;
       while (first.isBefore(to)) {
         var from = to;
-        while (first.isBefore(from) && !history.knows(from.plus(-1))) from = from.plus(-1);
-        if (from.isBefore(to)) gaps.add(new Span(from, to));
+        while (first.isBefore(from) && isWanted.test(from.plus(-1))) from = from.plus(-1);
+        if (from.isBefore(to)) spans.add(new Span(from, to));
         to = from.isBefore(to) ? from : to.plus(-1);
       }
-      return gaps;
+      return spans;
     }
 
     /**
-     * @param derived how many tickets the span holds by what the caller counted, or null
+     * @param derived how many tickets the span holds by what was counted already, or null
      * @return how many it holds, or null when that could not be read
      */
     private Long reconcile(Span span, Long derived) {
       if (isOver()) return null;
       boolean isDerived = derived != null && derived > 0 && span.hours() > 1;
       Long total = isDerived ? derived : counted(span);
-      if (total == null) {
-        halve(span, null);
-      } else if (isTrue(span, total)) {
+      if (total == null) aside.add(span);
+      else makeTrue(span, total);
+      return total;
+    }
+
+    private void makeTrue(Span span, long total) {
+      if (isTrue(span, total)) {
         world.detail("%s to %s: true".formatted(span.from, span.to));
       } else if (span.hours() == 1) {
         store(span.from, total);
@@ -1636,29 +2015,43 @@ final class SpikeNotifier implements Callable<Integer> {
       } else {
         halve(span, total);
       }
-      return total;
     }
 
     /** Null when Zendesk cannot say, as has been seen of single hours. */
     private Long counted(Span span) {
+      boolean isDoubtful = failuresInARow > 0 && patience.tries() > 2;
       try {
-        long total = zendesk.count(span.from, span.to);
+        long total = zendesk.count(span.from, span.to,
+            isDoubtful ? patience.withTries(2) : patience);
         failuresInARow = 0;
         return total;
       } catch (Fault e) {
-        if (e.exit != Exit.ZENDESK && e.exit != Exit.DENIED) throw e;
+        boolean isExpected = e.exit == Exit.ZENDESK || e.exit == Exit.DENIED;
+        if (!isExpected) throw e;
         failuresInARow++;
-        if (span.hours() == 1) {
-          world.warn("%s stays unknown: %s".formatted(span.from, e.getMessage()));
-        } else {
-          world.detail(e.getMessage());
-        }
+        world.detail(e.getMessage());
+        boolean isPatient = patience == Patience.USUAL;
+        if (isPatient && failuresInARow % SUSPICIOUS == 0) findOutWhoIsAtFault();
         return null;
       }
     }
 
+    /** The hour that has just been counted is asked for again: does Zendesk still answer? */
+    private void findOutWhoIsAtFault() {
+      try {
+        zendesk.count(last, last.plus(1), Patience.USUAL);
+      } catch (Fault e) {
+        down = e;
+        isOver = true;
+        world.warn(e.getMessage());
+      }
+    }
+
     private void halve(Span span, Long total) {
-      if (span.hours() == 1) return;
+      if (span.hours() == 1) {
+        aside.add(span);
+        return;
+      }
       var middle = span.from.plus(span.hours() / 2);
       var newer = reconcile(new Span(middle, span.to), null);
       boolean isKnown = total != null && newer != null;
@@ -1690,38 +2083,113 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** False, with nothing stored, when it does not bring every ticket, unless the time is up. */
     private boolean export(Span span, long total) {
-      long[] counts = new long[(int) span.hours()];
+      var hours = exported(span, total);
+      if (isOver) return true; // what was read is lost, the next run reads it again
+      long read = 0;
+      for (var hour : hours.values()) read += hour.tickets;
+      if (read != total) {
+        exportFailures++;
+        pageSize = Zendesk.SMALL_PAGE;
+        world.detail("export gave %d of %d tickets of %s to %s: other ways are tried".formatted(
+            read, total, span.from, span.to));
+        return false;
+      }
+      for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
+        var exported = hours.getOrDefault(hour, new HourTags());
+        store(hour, exported.tickets);
+        boolean isWanted = keepsTags && last.since(hour) <= 24 * TagHistory.DAYS;
+        if (isWanted && !tags.knows(hour)) exported.putInto(tags, hour);
+      }
+      save();
+      return true;
+    }
+
+    /** The tickets of the span, hour by hour, as far as an export brings them. */
+    private Map<Hour, HourTags> exported(Span span, long total) {
+      var hours = new HashMap<Hour, HourTags>();
       var seen = new HashSet<Long>();
       try {
-        var pages = zendesk.export(span.from, span.to, pageSize);
+        var pages = zendesk.export(span.from, span.to, pageSize, patience);
         while (total > 0 && pages.hasNext() && seen.size() <= total) {
           int before = seen.size();
           for (var ticket : pages.next()) {
             boolean isNew = ticket.isWithin(span.from.from(), span.to.from())
                 && seen.add(ticket.id());
-            if (isNew) counts[(int) Hour.of(ticket.created()).since(span.from)]++;
+            if (!isNew) continue;
+            hours.computeIfAbsent(Hour.of(ticket.created()), hour -> new HourTags()).add(ticket);
           }
-          if (seen.size() == before) break; // no end would be in sight
           progress.show(stored + (long) (span.hours() * (double) seen.size() / total));
-          if (isOver()) return true; // what was read is lost, the next run reads it again
+          boolean isEndless = seen.size() == before;
+          if (isEndless || isOver()) return hours;
         }
       } catch (Fault e) {
-        exportFailures++;
-        pageSize = Zendesk.SMALL_PAGE;
-        world.warn(e.getMessage() + ": export failed, other ways are tried");
-        return false;
+        world.detail(e.getMessage());
       }
-      if (seen.size() != total) {
-        exportFailures++;
-        world.detail("export gave %d of %d tickets of %s to %s".formatted(seen.size(), total,
-            span.from, span.to));
-        return false;
+      return hours;
+    }
+
+    /** The tickets of an hour, and how many of them carry each tag. */
+    private static final class HourTags {
+      private final Map<String, Long> counts = new HashMap<>();
+      private long tickets;
+
+      void add(Ticket ticket) {
+        tickets++;
+        for (var tag : ticket.distinctTags()) counts.merge(tag, 1L, Long::sum);
       }
-      for (int i = counts.length - 1; i >= 0; i--) store(span.from.plus(i), counts[i]);
-      save();
+
+      void putInto(TagHistory tags, Hour hour) {
+        if (tickets <= TagHistory.MOST_TICKETS) tags.put(hour, tickets, counts);
+      }
+    }
+
+    private List<Span> hoursWithoutTags() {
+      if (!keepsTags) return List.of();
+      return spans(last.plus(-24 * TagHistory.DAYS), last.plus(1), hour -> history.knows(hour)
+          && !tags.knows(hour) && history.at(hour) <= MANY);
+    }
+
+    /** After an upgrade, or where only the count was read. Never in the way of anything. */
+    private void readTags() {
+      int failures = 0;
+      for (var gap : hoursWithoutTags()) {
+        for (var span : slices(gap)) {
+          if (isOver() || failures >= EXPORT_FAILURES) return;
+          if (!readTags(span)) failures++;
+        }
+      }
+    }
+
+    /** Spans of so many tickets as a few pages hold, the newest first. */
+    private List<Span> slices(Span gap) {
+      var slices = new ArrayList<Span>();
+      var to = gap.to;
+      long tickets = 0;
+      for (var hour = gap.to.plus(-1); !hour.isBefore(gap.from); hour = hour.plus(-1)) {
+        tickets += history.at(hour);
+        boolean isFull = tickets >= SLICE || hour.equals(gap.from);
+        if (!isFull) continue;
+        slices.add(new Span(hour, to));
+        to = hour;
+        tickets = 0;
+      }
+      return slices;
+    }
+
+    /** What was deleted since it was counted is missing, which a tag's odds do not mind. */
+    private boolean readTags(Span span) {
+      long total = span.each().mapToLong(history::at).sum();
+      var hours = exported(span, total);
+      long read = 0;
+      for (var hour : hours.values()) read += hour.tickets;
+      boolean isMostlyThere = read * 10 >= total * 9;
+      if (isOver || !isMostlyThere) return false;
+      span.each().forEach(hour -> hours.getOrDefault(hour, new HourTags()).putInto(tags, hour));
+      unsaved++;
       return true;
     }
 
+    /** A changed hour is judged again, and the one after it, which is judged together with it. */
     private void store(Hour hour, long count) {
       var before = history.at(hour);
       if (before != null && before == count) return;
@@ -1732,21 +2200,27 @@ final class SpikeNotifier implements Callable<Integer> {
         world.info("%s: counted again, %s instead of %d".formatted(hour, plural(count, "ticket"),
             before));
       }
-      boolean hasGrown = before == null || count > before;
-      boolean wasPassed = judgedBefore != null && !judgedBefore.isBefore(hour)
-          && !history.isBeforeBegin(hour);
-      if (hasGrown && wasPassed && last.since(hour) < Hour.NEWS) history.judgeAgain(hour);
+      recheck(hour);
+      recheck(hour.plus(1));
       unsaved++;
+    }
+
+    private void recheck(Hour hour) {
+      boolean wasPassed = history.judged() != null && !history.judged().isBefore(hour)
+          && !history.isBeforeMonitoring(hour);
+      if (wasPassed && history.judged().since(hour) < Hour.NEWS) history.recheck(hour);
     }
 
     /** Whether the time is up, or Zendesk gives no answers: then the run judges what it has. */
     private boolean isOver() {
       if (isOver) return true;
       long minutes = TimeUnit.NANOSECONDS.toMinutes(world.ticker.nanos() - start);
-      if (minutes >= LONGEST.toMinutes()) {
+      if (patience != Patience.USUAL) {
+        isOver = patience.isOver(world);
+      } else if (minutes >= LONGEST.toMinutes()) {
         isOver = true;
         world.warn("reading past hours took %d minutes; the next run goes on".formatted(minutes));
-      } else if (failuresInARow >= FAILURES_IN_A_ROW) {
+      } else if (failuresInARow >= HOPELESS) {
         isOver = true;
         world.warn("Zendesk gives no counts of past hours; the next run goes on");
       }
@@ -1754,343 +2228,530 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  // ==== Delivery: did everybody get the notice, once ============================================
+  // ==== Delivery: did each receiver get the notice, once ========================================
 
-  /** What was told and what still waits, by the files in the folder {@code out}. */
+  /** The folders of {@code out} in which notices lie. */
+  enum Place {
+    OUTBOX, SENT, REFUSED;
+
+    String folder() {
+      return lower(name());
+    }
+  }
+
+  /** A notice and the file that it lies in; the file is read when somebody asks for the notice. */
+  static final class Entry {
+    final String fileName;
+    final Hour hour;
+    final Kind kind;
+    private final boolean isOfSecondEdition; // whose names told of no account and Query
+    private Place place;
+    private Notice notice;
+    private boolean isRead;
+
+    private Entry(String fileName, Hour hour, Kind kind, boolean isOfSecondEdition, Place place) {
+      this.fileName = fileName;
+      this.hour = hour;
+      this.kind = kind;
+      this.isOfSecondEdition = isOfSecondEdition;
+      this.place = place;
+    }
+
+    Place place() {
+      return place;
+    }
+
+    boolean isWaiting() {
+      return place == Place.OUTBOX;
+    }
+
+    /** The same hour's end is older than its spike: then the end was false. */
+    private static final Comparator<Entry> ORDER =
+        Comparator.comparing((Entry entry) -> entry.hour).thenComparing(entry -> entry.kind);
+  }
+
+  /**
+   * What was told and what still waits: a file a notice, named {@code HOUR.KIND.ID.json}. The ID
+   * stands for account, Query and history, so that several INIs can share a folder; files of
+   * another ID are never looked at. In a dry run, or where the folder cannot be written, what is
+   * new stays in memory.
+   */
   static final class Ledger {
-    private static final String NAMES = "\\d{4}-\\d{2}-\\d{2}T\\d{2}\\.(spike|clear)\\.json";
+    private static final Duration KEPT = Duration.ofDays(180);
+    private static final Pattern NAME = Pattern.compile("(\\d{4}-\\d{2}-\\d{2}T\\d{2})"
+        + "\\.(spike|clear|stop|resumed|tag)(?:\\.([0-9a-f]{8}))?\\.json");
 
-    final Path waiting;
-    final Path sent;
-    final Path refused;
     private final Config config;
+    private final String id; // null where auth.ini names no account: then every notice is ours
+    private final List<Entry> entries = new ArrayList<>();
+    private boolean isWritten;
 
-    Ledger(Config config) {
+    /**
+     * @param isWritten whether what changes is written, too
+     * @throws Fault HISTORY when a folder cannot be read
+     */
+    Ledger(Config config, boolean isWritten) {
       this.config = config;
-      waiting = config.outFolder.resolve("outbox");
-      sent = config.outFolder.resolve("sent");
-      refused = config.outFolder.resolve("refused");
+      this.isWritten = isWritten;
+      this.id = config.zendeskHost == null ? null : id(config);
+      for (var place : Place.values()) {
+        for (var file : Disk.list(folder(place), NAME.pattern())) addFile(file, place);
+      }
+      entries.sort(Entry.ORDER);
     }
 
-    /** Whether it tells of the tickets that auth.ini counts now; all do where it does not say. */
-    boolean isOwn(Notice notice) {
-      if (config.zendeskHost == null) return true;
-      return notice.topic.account.equals(config.zendeskHost)
-          && notice.topic.query.equals(config.query);
+    /** A ledger without files, for a run that cannot read them. */
+    private Ledger(Config config) {
+      this.config = config;
+      this.id = id(config);
     }
 
-    /** The notice, wherever it lies, or null. */
-    Notice find(Hour hour, Kind kind) {
-      var name = Notice.fileName(hour, kind);
-      for (var folder : List.of(sent, waiting, refused)) {
-        var notice = read(folder.resolve(name));
-        if (notice != null) return notice;
+    static Ledger inMemory(Config config) {
+      return new Ledger(config);
+    }
+
+    static String id(Config config) {
+      var scope = config.zendeskHost + "\n" + History.normalized(config.query) + "\n"
+          + config.historyFile.getFileName();
+      return Secrets.sha256(scope).substring(0, 8);
+    }
+
+    private void addFile(Path file, Place place) {
+      var name = NAME.matcher(file.getFileName().toString());
+      if (!name.matches()) return;
+      boolean isOfSecondEdition = name.group(3) == null;
+      boolean isOurs = isOfSecondEdition || id == null || id.equals(name.group(3));
+      var hour = Hour.parseOrNull(name.group(1));
+      if (!isOurs || hour == null) return;
+      var kind = Kind.valueOf(name.group(2).toUpperCase(Locale.ROOT));
+      entries.add(new Entry(name.group(), hour, kind, isOfSecondEdition, place));
+    }
+
+    Path folder(Place place) {
+      return config.outFolder.resolve(place.folder());
+    }
+
+    private Path file(Entry entry) {
+      return folder(entry.place).resolve(entry.fileName);
+    }
+
+    /** Writes and deletes in each folder, as sending does. @throws Fault HISTORY where it cannot */
+    void tryToWrite() {
+      for (var place : Place.values()) {
+        var folder = folder(place);
+        boolean isLink = Files.isSymbolicLink(folder);
+        boolean isFile = Files.exists(folder) && !Files.isDirectory(folder);
+        if (isLink || isFile) {
+          throw Exit.HISTORY.fault("%s: is a %s (expected a folder)", Disk.shown(folder),
+              isLink ? "link" : "file");
+        }
+        Disk.tryToWrite(folder);
+      }
+    }
+
+    /** From here on nothing is written. */
+    void keepInMemory() {
+      isWritten = false;
+    }
+
+    /** The notice, or null where the file holds none that is ours. */
+    Notice read(Entry entry) {
+      if (!entry.isRead) {
+        entry.isRead = true;
+        entry.notice = notice(file(entry));
+        if (entry.notice != null && !isOurs(entry)) entry.notice = null;
+      }
+      return entry.notice;
+    }
+
+    private boolean isOurs(Entry entry) {
+      var topic = entry.notice.topic;
+      boolean isNamed = topic.hour.equals(entry.hour) && topic.kind == entry.kind;
+      if (!isNamed) return false;
+      if (!entry.isOfSecondEdition || id == null) return true;
+      return topic.account.equals(config.zendeskHost)
+          && History.normalized(topic.query).equals(History.normalized(config.query));
+    }
+
+    private static Notice notice(Path file) {
+      try {
+        var text = Disk.read(file, Exit.HISTORY);
+        var notice = text == null ? null : JSON.readValue(text, Notice.class);
+        return notice != null && notice.isWhole() ? notice : null;
+      } catch (JsonProcessingException | Fault e) {
+        return null; // the outbox's are told as rubbish
+      }
+    }
+
+    /** The notice of that hour and kind, wherever it lies, or null. */
+    Entry find(Hour hour, Kind kind) {
+      Entry found = null;
+      for (var entry : entries) {
+        if (entry.kind != kind || !entry.hour.equals(hour) || read(entry) == null) continue;
+        boolean isBetter = found == null || entry.place == Place.SENT;
+        if (isBetter) found = entry;
+      }
+      return found;
+    }
+
+    /** The newest notice of that hour or before that opens, carries on or ends such an episode. */
+    Entry newest(Kind opening, Hour upTo) {
+      for (int i = entries.size() - 1; i >= 0; i--) {
+        var entry = entries.get(i);
+        boolean isCandidate = entry.kind.opening() == opening && !entry.hour.isAfter(upTo);
+        if (isCandidate && read(entry) != null) return entry;
       }
       return null;
     }
 
-    /** The newest notice of that hour or before that somebody got or may still get, or null. */
-    Notice newest(Hour hour) {
-      Notice newest = null;
-      for (var folder : List.of(sent, waiting)) {
-        var files = Disk.list(folder, NAMES);
-        for (int i = files.size() - 1; i >= 0; i--) {
-          var name = files.get(i).getFileName().toString().substring(0, 13);
-          if (name.compareTo(hour.name()) > 0) continue;
-          var notice = read(files.get(i));
-          if (notice == null || !isOwn(notice)) continue;
-          if (newest == null || ORDER.compare(newest, notice) < 0) newest = notice;
-          break;
+    /** The notices of the episode that the notice belongs to, oldest first. */
+    List<Entry> episode(Notice notice) {
+      var episode = new ArrayList<Entry>();
+      for (var entry : entries) {
+        boolean isCandidate = entry.kind.opening() == notice.topic.kind.opening()
+            && !entry.hour.isBefore(notice.topic.start);
+        if (isCandidate && read(entry) != null && read(entry).isOfSameEpisode(notice)) {
+          episode.add(entry);
         }
       }
-      return newest;
+      return episode;
     }
-
-    private static final Comparator<Notice> ORDER =
-        Comparator.comparing(Notice::hour).thenComparing(notice -> notice.topic.kind);
 
     /**
-     * The topic of the open episode that a spike of that hour goes on, or null when it opens one.
-     * An all-clear of the same hour was false, so the episode goes on too.
+     * The newest notice of the open episode of that kind, or null when none is open. It is open
+     * while somebody heard of it or still may, until its end is told.
      */
-    Topic opening(Hour hour) {
-      var newest = newest(hour);
-      if (newest == null || newest.isFirst() && newest.hour().equals(hour)) return null;
-      boolean isOpen = newest.topic.kind == Kind.SPIKE || newest.hour().equals(hour);
-      return isOpen ? newest.topic : null;
-    }
-
-    /** The notice that opened the other one's episode, or that one where it is gone. */
-    Notice firstOf(Notice notice) {
-      var first = find(notice.topic.start, Kind.SPIKE);
-      return first == null ? notice : first;
-    }
-
-    /** Null for no file, and for one that is no notice of this edition. */
-    static Notice read(Path file) {
-      try {
-        var text = Files.isRegularFile(file) ? Disk.read(file, Exit.HISTORY) : null;
-        var notice = text == null ? null : JSON.readValue(text, Notice.class);
-        return notice != null && notice.isWhole() ? notice : null;
-      } catch (JsonProcessingException | Fault e) {
-        return null;
+    Notice open(Kind opening, Hour upTo) {
+      var newest = newest(opening, upTo);
+      if (newest == null || newest.kind != opening) return null;
+      for (var entry : episode(read(newest))) {
+        if (entry.isWaiting() || !read(entry).accepted.isEmpty()) return read(newest);
       }
+      return null;
     }
-  }
 
-  /**
-   * Sends notices. A notice is stored before it goes out, and what each receiver answered is noted
-   * before anything else is done, so a kill loses none and sends none twice, but for the instant
-   * between a server's yes and the note of it.
-   */
-  static final class Outbox {
-    private static final Duration KEPT = Duration.ofDays(180);
-    private static final String WEBHOOK = "webhook";
-
-    private final Config config;
-    private final World world;
-    private final Ledger ledger;
-    private final Mailer mailer;
-    private final Webhook webhook;
-    private boolean mailRests; // after a failed connection or sign-in, until the next run
-    private boolean webhookRests;
-    private Exit worst = Exit.OK;
-
-    Outbox(Config config, World world) {
-      this.config = config;
-      this.world = world;
-      this.ledger = new Ledger(config);
-      this.mailer = new Mailer(config, world);
-      this.webhook = config.webhookUrl == null ? null : new Webhook(config, world);
-      for (var folder : List.of(ledger.waiting, ledger.sent, ledger.refused)) {
-        boolean isLink = Files.isSymbolicLink(folder);
-        if (!isLink && (Files.isDirectory(folder) || !Files.exists(folder))) continue;
-        throw Exit.HISTORY.fault("%s: is a %s (expected a folder)", Disk.shown(folder),
-            isLink ? "link" : "file");
+    /** What waits, the newest first. */
+    List<Entry> waiting() {
+      var waiting = new ArrayList<Entry>();
+      for (var entry : entries) {
+        if (entry.isWaiting() && read(entry) != null) waiting.add(0, entry);
       }
+      return waiting;
     }
 
-    Ledger ledger() {
-      return ledger;
-    }
-
-    /** Of all deliveries, the code that the run ends with. */
-    Exit worst() {
-      return worst;
-    }
-
-    List<Path> waiting() {
-      return Disk.list(ledger.waiting, ".*\\.(json|eml)");
-    }
-
-    /** The oldest first, so that nobody gets a follow-up before its beginning. */
-    void sendWaiting() {
-      for (var file : waiting()) {
-        var notice = Ledger.read(file);
-        if (notice == null) {
-          world.warn(Disk.shown(file) + ": is no notice of this edition (look at it, then delete "
-              + "it)");
-        } else if (!file.getFileName().toString().equals(notice.fileName())) {
-          world.warn(Disk.shown(file) + ": is not sent under this name (rename it to "
-              + notice.fileName() + ", or delete it)");
-        } else if (!ledger.isOwn(notice)) {
-          world.warn(Disk.shown(file) + ": tells of another account or Query (expected a folder of "
-              + "its own for each)");
-        } else if (notice.hour().plus(1 + Hour.NEWS).isBefore(Hour.of(world.clock.instant()))) {
-          giveUp(notice);
-        } else {
-          world.info(file.getFileName() + " waits in the outbox, trying again");
-          send(notice);
-        }
-      }
-    }
-
-    private void giveUp(Notice notice) {
-      worst = worse(Exit.TRY_LATER);
-      var folder = notice.accepted.isEmpty() ? ledger.refused : ledger.sent;
-      move(notice, folder);
-      world.warn(notice.fileName() + " is older than a week and given up, see "
-          + Disk.shown(folder));
-    }
-
-    boolean wasSent(Hour hour, Kind kind) {
-      var file = ledger.sent.resolve(Notice.fileName(hour, kind));
-      var notice = Ledger.read(file);
-      if (notice != null) refuseForeign(notice);
-      return Files.exists(file);
-    }
-
-    /** @return sent, queued, refused or already-sent */
-    String deliver(Notice notice) {
-      var known = ledger.find(notice.hour(), notice.topic.kind);
-      if (known != null) refuseForeign(known);
-      if (wasSent(notice.hour(), notice.topic.kind)) return "already-sent";
-      if (Files.exists(ledger.refused.resolve(notice.fileName()))) return "refused";
-      if (known == null) store(notice, ledger.waiting);
-      return send(known == null ? notice : known);
+    /** Stores the notice in the outbox, from which {@link Delivery} sends it. */
+    Entry add(Notice notice) {
+      return add(notice, Place.OUTBOX);
     }
 
     /** Notes an end that nobody is told, so that the episode is over. */
-    void noteUnsent(Notice notice) {
-      store(notice, ledger.sent);
+    void addUntold(Notice notice) {
+      add(notice, Place.SENT);
     }
 
-    /** Two accounts in one folder must not take each other's notices for their own. */
-    private void refuseForeign(Notice known) {
-      if (ledger.isOwn(known)) return;
-      throw Exit.CONFIG.fault("%s: holds a notice of that hour counted %s (expected a folder of "
-              + "its own for each account's or Query's auth.ini)", Disk.shown(config.outFolder),
-          History.scope(known.topic.account, known.topic.query));
+    private Entry add(Notice notice, Place place) {
+      var name = notice.topic.hour.name() + "." + notice.topic.kind.word() + "." + id + ".json";
+      var entry = new Entry(name, notice.topic.hour, notice.topic.kind, false, place);
+      entry.notice = notice;
+      entry.isRead = true;
+      entries.removeIf(other -> other.fileName.equals(name));
+      entries.add(entry);
+      entries.sort(Entry.ORDER);
+      save(entry);
+      return entry;
     }
 
-    private void store(Notice notice, Path folder) {
-      Disk.write(folder.resolve(notice.fileName()),
-          JSON.valueToTree(notice).toPrettyString() + "\n");
+    /** @throws Fault HISTORY when it cannot be written */
+    void save(Entry entry) {
+      if (!isWritten) return;
+      Disk.write(file(entry), JSON.valueToTree(entry.notice).toPrettyString() + "\n");
     }
 
-    private void move(Notice notice, Path folder) {
-      Disk.move(ledger.waiting.resolve(notice.fileName()), folder.resolve(notice.fileName()));
+    void move(Entry entry, Place place) {
+      if (isWritten) Disk.move(file(entry), folder(place).resolve(entry.fileName));
+      entry.place = place;
     }
 
-    private String send(Notice notice) {
-      makeSureThatSentCanBeNoted();
-      mail(notice);
-      post(notice);
-
-      if (!unanswered(notice).isEmpty()) {
-        worst = worse(Exit.TRY_LATER);
-        world.warn(notice.fileName() + " waits in the outbox for " + unanswered(notice));
-        return "queued";
+    /**
+     * Lays aside what can be no notice: a file of our own name that holds none, or one of no known
+     * name that has lain there for an hour, so that nobody is writing it.
+     */
+    List<Path> layRubbishAside(Instant now) {
+      var rubbish = new ArrayList<Path>();
+      if (!isWritten) return rubbish;
+      for (var file : Disk.list(folder(Place.OUTBOX), ".*\\.(json|eml)")) {
+        if (isRubbish(file, now)) rubbish.add(file);
       }
-      boolean isRefused = notice.accepted.isEmpty() && !notice.refused.isEmpty();
-      move(notice, isRefused ? ledger.refused : ledger.sent);
-      return isRefused ? "refused" : "sent";
-    }
-
-    /** Else each run would send it again. */
-    private void makeSureThatSentCanBeNoted() {
-      var probe = ledger.sent.resolve(".writable");
-      Disk.write(probe, "");
-      Disk.delete(probe);
-    }
-
-    private void mail(Notice notice) {
-      var addresses = new ArrayList<String>();
-      for (var receiver : due(notice)) {
-        if (!receiver.equals(WEBHOOK)) addresses.add(receiver);
+      for (var file : rubbish) {
+        Disk.move(file, folder(Place.REFUSED).resolve(file.getFileName()));
       }
-      if (addresses.isEmpty() || mailRests) return;
-      try {
-        mailer.send(notice, addresses).forEach((address, reply) ->
-            note(notice, address, reply, "[email] " + config.mailHost + ": " + address));
-        store(notice, ledger.waiting);
-      } catch (Fault e) {
-        mailRests = true;
-        worst = worse(e.exit);
-        world.warn(e.getMessage());
-      }
+      entries.removeIf(entry -> entry.isWaiting() && read(entry) == null
+          && rubbish.contains(file(entry)));
+      return rubbish;
     }
 
-    private void post(Notice notice) {
-      if (!due(notice).contains(WEBHOOK) || webhookRests) return;
-      var place = "[webhook] " + config.webhookUrl.getHost();
-      try {
-        webhook.post(notice);
-        note(notice, WEBHOOK, new Reply(250, "accepted"), place);
-        store(notice, ledger.waiting);
-      } catch (PermanentFailure e) {
-        note(notice, WEBHOOK, new Reply(550, e.getMessage()), place);
-        store(notice, ledger.waiting);
-      } catch (IOException e) {
-        webhookRests = true;
-        world.warn(place + ": " + webhook.reason(e));
-      }
+    private boolean isRubbish(Path file, Instant now) {
+      var name = NAME.matcher(file.getFileName().toString());
+      boolean isKnownName = name.matches() && Hour.parseOrNull(name.group(1)) != null;
+      if (!isKnownName) return !Disk.isFresh(file, now);
+      if (name.group(3) != null && !name.group(3).equals(id)) return false;
+      var notice = notice(file);
+      if (notice == null) return true;
+      return !notice.topic.hour.name().equals(name.group(1))
+          || !notice.topic.kind.word().equals(name.group(2));
     }
 
-    /** Only in memory: the answers of one conversation are stored together. */
-    private void note(Notice notice, String receiver, Reply reply, String place) {
-      if (reply.isYes()) {
-        notice.accepted.put(receiver, world.clock.instant().truncatedTo(ChronoUnit.SECONDS)
-            .toString());
-      } else if (reply.isNo()) {
-        notice.refused.put(receiver, reply.words);
-        worst = worse(Exit.TRY_LATER);
-        world.warn(place + " refuses " + notice.fileName() + ": " + reply.words);
-      } else {
-        world.warn(place + " takes " + notice.fileName() + " later: " + reply.words);
-      }
-    }
-
-    /** 77 once the sign-in was refused, else 75: the two ends of a delivery that failed. */
-    private Exit worse(Exit exit) {
-      return worst == Exit.DENIED || exit == Exit.DENIED ? Exit.DENIED : Exit.TRY_LATER;
-    }
-
-    /** Who, by the config of now, has not answered yet. */
-    private List<String> unanswered(Notice notice) {
-      var unanswered = new ArrayList<String>();
-      for (var receiver : receivers()) {
-        boolean answered = notice.accepted.containsKey(receiver)
-            || notice.refused.containsKey(receiver);
-        if (!answered && mayGet(notice, receiver)) unanswered.add(receiver);
-      }
-      return unanswered;
-    }
-
-    private Set<String> receivers() {
-      var receivers = new LinkedHashSet<String>();
-      receivers.addAll(config.mailReceivers());
-      if (webhook != null) receivers.add(WEBHOOK);
-      return receivers;
-    }
-
-    /** Follow-ups and the all-clear are for who got the beginning, or may still get it. */
-    private boolean mayGet(Notice notice, String receiver) {
-      if (notice.isFirst()) return true;
-      var first = ledger.find(notice.topic.start, Kind.SPIKE);
-      if (first == null) return false;
-      boolean waits = Files.exists(ledger.waiting.resolve(first.fileName()));
-      return first.accepted.containsKey(receiver)
-          || waits && !first.refused.containsKey(receiver);
-    }
-
-    /** Who can be told now: of a follow-up only who has its beginning. */
-    private List<String> due(Notice notice) {
-      var due = unanswered(notice);
-      if (notice.isFirst()) return due;
-      var first = ledger.find(notice.topic.start, Kind.SPIKE);
-      due.removeIf(receiver -> !first.accepted.containsKey(receiver));
-      return due;
-    }
-
-    void prune() {
-      var oldest = Hour.of(world.clock.instant().minus(KEPT)).name();
-      for (var folder : List.of(ledger.sent, ledger.refused)) {
-        for (var file : Disk.list(folder, "\\d{4}-\\d{2}-\\d{2}T\\d{2}.*")) {
+    /** Deletes what was told half a year ago, by whichever INI of this folder. */
+    void prune(Instant now) {
+      if (!isWritten) return;
+      var oldest = Hour.of(now.minus(KEPT)).name();
+      for (var place : List.of(Place.SENT, Place.REFUSED)) {
+        for (var file : Disk.list(folder(place), "\\d{4}-\\d{2}-\\d{2}T\\d{2}.*")) {
           if (file.getFileName().toString().compareTo(oldest) < 0) Disk.delete(file);
         }
       }
     }
   }
 
-  /** An SMTP reply: yes (2yz), later (4yz) or no (5yz); RFC 5321, 4.2.1. */
+  /** What came of one try to tell one receiver. */
+  enum Fate {
+    ACCEPTED,
+    REFUSED,    // for good
+    PUT_OFF,    // nothing of the notice was sent, so each run tries again
+    UNCONFIRMED // its text was sent, without a yes: it may have arrived, so tries are spaced
+  }
+
+  /** @param hasNoAnswer the receiver is silent, so that this run asks it no more */
+  record Outcome(Fate fate, String words, boolean hasNoAnswer) {
+    Outcome(Fate fate, String words) {
+      this(fate, words, false);
+    }
+  }
+
+  /** One mail address, or one chat. */
+  interface Receiver {
+    /** How notices name it: a mail address, "webhook" or "webhook NAME". */
+    String name();
+
+    /** Where a message about it should point at. */
+    String place();
+
+    /** @throws Fault when it cannot be reached: nothing was sent, and this run asks no more */
+    Outcome send(Notice notice, Words words);
+  }
+
+  /**
+   * Sends what waits in the ledger. A notice is stored before it goes out, and each answer is noted
+   * before anything else is done, so a kill loses none and sends none twice, but for the instant
+   * between a server's yes and the note of it.
+   */
+  static final class Delivery {
+    private static final int UNSPACED = 3; // tries in as many runs; then after 1, 2, 4, ... hours
+    private static final int TRIES = 10;
+
+    private final Config config;
+    private final World world;
+    private final Ledger ledger;
+    private final boolean isDryRun;
+    private final List<Receiver> receivers = new ArrayList<>();
+    private final Set<String> silent = new HashSet<>(); // places that this run asks no more
+    private final Set<String> asked = new HashSet<>(); // file and receiver, once a run
+    private final Set<Exit> exits = EnumSet.noneOf(Exit.class);
+    private final Mailer mailer;
+
+    Delivery(Config config, World world, Ledger ledger, boolean isDryRun) {
+      this.config = config;
+      this.world = world;
+      this.ledger = ledger;
+      this.isDryRun = isDryRun;
+      this.mailer = new Mailer(config, world);
+      for (var chat : config.chats) receivers.add(new Webhook(chat, world));
+      for (var address : config.mailReceivers()) receivers.add(mailer.to(address));
+    }
+
+    /** How deliveries went: empty when everybody was told who should be. */
+    Set<Exit> exits() {
+      return exits;
+    }
+
+    /** Sends what is due of what waits, this hour's notice first, each to chats before mail. */
+    void send(List<Entry> waiting) {
+      passBy(waiting);
+      for (var entry : waiting) {
+        if (isDryRun) print(entry);
+        else tellReceivers(entry);
+      }
+      mailer.close();
+      for (var entry : waiting) settle(entry);
+    }
+
+    /** Of an episode's notices each receiver gets the newest that waits, the others are history. */
+    private void passBy(List<Entry> waiting) {
+      var newest = new HashMap<String, Notice>();
+      for (var entry : waiting) {
+        var notice = ledger.read(entry);
+        var newer = newest.putIfAbsent(notice.episode(), notice);
+        if (newer == null) continue;
+        for (var receiver : unanswered(notice)) {
+          notice.passed.put(receiver.name(), newer.label());
+        }
+        store(entry);
+      }
+    }
+
+    private void tellReceivers(Entry entry) {
+      var notice = ledger.read(entry);
+      for (var receiver : unanswered(notice)) {
+        if (silent.contains(receiver.place()) || !isDue(notice, receiver)) continue;
+        if (!asked.add(entry.fileName + " " + receiver.name())) continue;
+        tell(entry, receiver);
+        store(entry);
+      }
+    }
+
+    private void tell(Entry entry, Receiver receiver) {
+      var notice = ledger.read(entry);
+      try {
+        var outcome = receiver.send(notice, notice.words.asOf(world.now(), notice.topic, config));
+        if (outcome.hasNoAnswer) silent.add(receiver.place());
+        record(entry, receiver, outcome);
+      } catch (Fault e) {
+        silent.add(receiver.place());
+        exits.add(e.exit == Exit.DENIED ? Exit.DENIED : Exit.TRY_LATER);
+        world.warn(e.getMessage());
+      }
+    }
+
+    private void record(Entry entry, Receiver receiver, Outcome outcome) {
+      var notice = ledger.read(entry);
+      var name = receiver.name();
+      var about = receiver.place() + (name.contains("@") ? ": " + name : "");
+      if (outcome.fate == Fate.ACCEPTED) {
+        notice.accepted.put(name, world.now().truncatedTo(ChronoUnit.SECONDS).toString());
+        notice.tries.remove(name);
+        for (var other : ledger.waiting()) ledger.read(other).makeDue(name);
+        return;
+      }
+      exits.add(Exit.TRY_LATER);
+      if (outcome.fate == Fate.UNCONFIRMED) notice.countTry(name, Hour.of(world.now()));
+      boolean isUsedUp = notice.tries(name) >= TRIES;
+      if (outcome.fate == Fate.REFUSED || isUsedUp) {
+        var why = isUsedUp ? "no yes in " + TRIES + " tries, at last: " : "";
+        notice.refused.put(name, why + outcome.words);
+        world.warn(about + " refuses " + entry.fileName + ": " + why + outcome.words);
+      } else {
+        world.warn(about + " takes " + entry.fileName + " later: " + outcome.words);
+      }
+    }
+
+    private boolean isDue(Notice notice, Receiver receiver) {
+      var tried = notice.tries.get(receiver.name());
+      if (tried == null || tried.count() < UNSPACED || tried.last() == null) return true;
+      long hours = Hour.of(world.now()).since(tried.last());
+      return hours >= 1L << (tried.count() - UNSPACED) || hours < 0;
+    }
+
+    /** Who, by the config of now, has not answered yet. */
+    private List<Receiver> unanswered(Notice notice) {
+      var unanswered = new ArrayList<Receiver>();
+      for (var receiver : receivers) {
+        if (!notice.isAnswered(receiver.name())) unanswered.add(receiver);
+      }
+      return unanswered;
+    }
+
+    /** Where answers cannot be noted any more, nothing else may go out. */
+    private void store(Entry entry) {
+      try {
+        ledger.save(entry);
+      } catch (Fault e) {
+        exits.add(Exit.HISTORY);
+        world.warn(e.getMessage());
+        ledger.keepInMemory();
+        for (var receiver : receivers) silent.add(receiver.place());
+      }
+    }
+
+    /** Moves a notice that everybody has answered out of the outbox. */
+    private void settle(Entry entry) {
+      var notice = ledger.read(entry);
+      if (!unanswered(notice).isEmpty()) return;
+      boolean isRefused = notice.accepted.isEmpty() && notice.passed.isEmpty();
+      move(entry, isRefused ? Place.REFUSED : Place.SENT);
+    }
+
+    /** At the end of a run. */
+    void sayWhatWaits(List<Entry> waiting) {
+      for (var entry : waiting) {
+        var left = new ArrayList<String>();
+        for (var receiver : unanswered(ledger.read(entry))) left.add(receiver.name());
+        exits.add(Exit.TRY_LATER);
+        world.warn(entry.fileName + " waits in the outbox for " + left);
+      }
+    }
+
+    private void move(Entry entry, Place place) {
+      try {
+        ledger.move(entry, place);
+      } catch (Fault e) {
+        exits.add(Exit.HISTORY);
+        world.warn(e.getMessage());
+      }
+    }
+
+    /** In a dry run: what would be told, once, as if everybody had accepted it. */
+    private void print(Entry entry) {
+      var notice = ledger.read(entry);
+      var left = unanswered(notice);
+      if (left.isEmpty()) return;
+      var words = notice.words.asOf(world.now(), notice.topic, config);
+      world.result("Subject: " + notice.subject() + "\n\n" + words.text());
+      for (var receiver : left) notice.accepted.put(receiver.name(), "dry-run");
+    }
+
+    /** Gives up what nobody has taken for a week, and lays aside what is no notice. */
+    void tidyUp() {
+      for (var file : ledger.layRubbishAside(world.now())) {
+        exits.add(Exit.TRY_LATER);
+        world.warn(Disk.shown(file) + ": is no notice of this edition (moved to "
+            + Disk.shown(ledger.folder(Place.REFUSED)) + ")");
+      }
+      for (var entry : ledger.waiting()) {
+        boolean isNews = Hour.of(world.now()).since(entry.hour) <= Hour.NEWS + 1;
+        if (!isNews) giveUp(entry);
+      }
+      ledger.prune(world.now());
+    }
+
+    private void giveUp(Entry entry) {
+      exits.add(Exit.TRY_LATER);
+      var place = ledger.read(entry).accepted.isEmpty() ? Place.REFUSED : Place.SENT;
+      move(entry, place);
+      world.warn(entry.fileName + " is older than a week and given up, see "
+          + Disk.shown(ledger.folder(place)));
+    }
+  }
+
+  /** An SMTP reply; RFC 5321, 4.2.1. */
   record Reply(int code, String words) {
     boolean isYes() {
       return code / 100 == 2;
     }
 
-    boolean isNo() {
+    boolean isFinalNo() {
       return code / 100 == 5;
     }
   }
 
-  /** The mail of a notice, and its way to the SMTP server. */
+  /** The mail of a notice, and its way to the SMTP server: a transaction for each receiver. */
   static final class Mailer {
-    private static final Duration ANSWER_TO_DATA = Duration.ofMinutes(10); // RFC 5321, 4.5.3.2.6
+    private static final int MOST_BROKEN = 2; // conversations that broke off after a text
 
     private final Config config;
     private final World world;
     private final Http http;
+    private Smtp open; // the conversation that goes on, or null
+    private int broken;
 
     Mailer(Config config, World world) {
       this.config = config;
@@ -2098,94 +2759,131 @@ final class SpikeNotifier implements Callable<Integer> {
       this.http = new Http(world, Pace.free());
     }
 
-    /**
-     * @return what the server said of each receiver
-     * @throws Fault DENIED for the sign-in, TRY_LATER for what a later run may mend
-     */
-    Map<String, Reply> send(Notice notice, List<String> receivers) {
-      var message = message(notice);
-      var replies = new LinkedHashMap<String, Reply>();
-      var left = new ArrayList<>(receivers);
-      while (!left.isEmpty()) {
-        var smtp = signedIn();
-        var hungUp = bounded(world.timeout,
-            () -> smtp.address(config.sender.getAddress(), left, replies));
-        left.removeIf(receiver -> hungUp == null || receiver.equals(hungUp));
-        if (hungUp != null) continue; // the others are asked in a conversation of their own
-        var accepted = receivers.stream().filter(each -> replies.get(each).isYes()).toList();
-        if (!accepted.isEmpty()) {
-          var reply = bounded(ANSWER_TO_DATA.plus(world.timeout), () -> smtp.data(message));
-          for (var receiver : accepted) replies.put(receiver, reply);
+    Receiver to(String address) {
+      return new Receiver() {
+        @Override
+        public String name() {
+          return address;
         }
-        smtp.end();
-      }
-      replies.replaceAll((receiver, reply) ->
-          new Reply(reply.code, world.sanitize(reply.words)));
-      refuseIfSignInIsMissing(replies.values());
-      return replies;
+
+        @Override
+        public String place() {
+          return "[email] " + config.mailHost;
+        }
+
+        @Override
+        public Outcome send(Notice notice, Words words) {
+          return Mailer.this.send(notice, words, address);
+        }
+      };
     }
 
-    /** Some servers offer mail without a sign-in, and refuse it to all then. */
-    private void refuseIfSignInIsMissing(Collection<Reply> replies) {
-      for (var reply : replies) {
-        if (reply.code != 530) return;
+    private Outcome send(Notice notice, Words words, String address) {
+      var smtp = conversation();
+      try {
+        smtp.sendMessage(message(notice, words), new Address[] {new InternetAddress(address)});
+      } catch (MessagingException e) {
+        boolean hasReply = smtp.reply != null;
+        if (!hasReply) {
+          close();
+          return unanswered(smtp, e);
+        }
       }
-      var words = replies.iterator().next().words;
-      throw Exit.DENIED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
-          server(), world.sanitize(words));
+      return outcome(smtp.stage, smtp.reply);
+    }
+
+    /** A conversation that broke off, or went silent, before the reply to its last command. */
+    private Outcome unanswered(Smtp smtp, MessagingException e) {
+      if (!smtp.stage.equals(".")) throw fault(e);
+      broken++;
+      boolean isSilent = hasCause(e, SocketTimeoutException.class);
+      return new Outcome(Fate.UNCONFIRMED, reason(e), isSilent || broken >= MOST_BROKEN);
+    }
+
+    /**
+     * Final is only what is the receiver's own, a 5yz to RCPT: what is said of sender, text or a
+     * limit of the day (5.4.5, Gmail) may be mended.
+     */
+    private Outcome outcome(String stage, Reply reply) {
+      boolean isSignInMissing = reply.code == 530;
+      if (isSignInMissing) {
+        close();
+        throw Exit.DENIED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
+            server(), reply.words);
+      }
+      boolean isOfText = stage.equals(".");
+      if (isOfText && reply.isYes()) return new Outcome(Fate.ACCEPTED, reply.words);
+      boolean isDailyLimit = reply.words.contains("5.4.5");
+      if (stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit) {
+        return new Outcome(Fate.REFUSED, reply.words);
+      }
+      var about = stage.equals("MAIL") && reply.isFinalNo() ? " (check Sender)" : "";
+      return new Outcome(isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF, reply.words + about);
+    }
+
+    /** Whatever happens to QUIT, what was accepted stays so. */
+    void close() {
+      if (open == null) return;
+      try {
+        open.close();
+      } catch (MessagingException e) {
+        world.detail("[email] " + server() + ": " + reason(e));
+      }
+      open = null;
     }
 
     /** Asks the server about every receiver, without sending. @return what was seen */
     String check() {
-      var smtp = signedIn();
-      var replies = new LinkedHashMap<String, Reply>();
-      var receivers = config.mailReceivers();
-      bounded(world.timeout, () -> smtp.address(config.sender.getAddress(), receivers, replies));
-      var seen = server() + ", " + lower(config.security.name()) + ", " + (config.hasMailSignIn()
-          ? "signed in as " + config.username + " (offered: " + smtp.offered() + ")"
-          : "without a sign-in");
-      smtp.end();
-      refuseIfSignInIsMissing(replies.values());
-      replies.forEach((receiver, reply) -> {
-        if (reply.isYes()) return;
-        throw Exit.TRY_LATER.fault("[email] %s: %s %s: %s", server(), receiver,
-            reply.isNo() ? "is refused" : "is not taken now", world.sanitize(reply.words));
-      });
-      return seen + ", takes mail for " + String.join(", ", receivers);
-    }
-
-    private SmtpSession signedIn() {
-      var password = password();
-      var username = password == null ? null : config.username;
-      if (password != null) world.secrets.add(Secrets.base64("\0" + username + "\0" + password));
-      var smtp = new SmtpSession(settings(), config.security == Security.TLS);
-      smtp.setLocalHost(config.ehloName.isEmpty() ? world.ehloName() : config.ehloName);
-      bounded(world.timeout, () -> {
-        smtp.connect(config.mailHost, config.mailPort, username, password);
-        return null;
-      });
-      if (password != null && smtp.offered().isEmpty()) {
-        throw Exit.DENIED.fault("[email] %s offers no sign-in (check Host, Port and Security; "
-            + "without a sign-in leave Password out)", server());
+      var smtp = conversation();
+      ask(smtp, "MAIL FROM", config.sender.getAddress());
+      for (var receiver : config.mailReceivers()) ask(smtp, "RCPT TO", receiver);
+      close();
+      var signIn = "without a sign-in";
+      if (config.hasMailSignIn()) {
+        signIn = "signed in as " + config.username + " (offered: " + smtp.offered() + ")";
       }
-      return smtp;
+      return server() + ", " + lower(config.security.name()) + ", " + signIn + ", takes mail for "
+          + String.join(", ", config.mailReceivers());
     }
 
-    /** Runs a step of the conversation; every trouble in it becomes one line. */
-    private <T> T bounded(Duration limit, Callable<T> step) {
+    private void ask(Smtp smtp, String command, String address) {
       try {
-        return Deadline.within(limit, () -> {
-          try {
-            return step.call();
-          } catch (MessagingException e) {
-            throw new IOException(e); // so that it passes the deadline
-          }
-        });
-      } catch (IOException e) {
-        var cause = e.getCause() == null ? e : e.getCause();
-        if (cause instanceof AuthenticationFailedException refused) throw signInFault(refused);
-        throw Exit.TRY_LATER.fault(e, "[email] %s: %s%s", server(), reason(e), hint(e));
+        smtp.simpleCommand(command + ":<" + address + ">");
+      } catch (MessagingException e) {
+        close();
+        throw fault(e);
       }
+      if (smtp.reply.isYes()) return;
+      close();
+      if (smtp.reply.code == 530) outcome(smtp.stage, smtp.reply);
+      throw Exit.TRY_LATER.fault("[email] %s: %s %s: %s", server(), address,
+          smtp.reply.isFinalNo() ? "is refused" : "is not taken now", smtp.reply.words);
+    }
+
+    /** The open conversation, or a new one. */
+    private Smtp conversation() {
+      if (open != null && open.isConnected()) return open;
+      var password = password();
+      if (password != null) {
+        world.secrets.add(Secrets.base64("\0" + config.username + "\0" + password));
+      }
+      try {
+        var smtp = new Smtp(config, world, password);
+        smtp.connect();
+        open = smtp;
+        if (password == null || !smtp.offered().isEmpty()) return smtp;
+      } catch (AuthenticationFailedException e) {
+        throw signInFault(e);
+      } catch (MessagingException | IOException e) {
+        throw fault(e);
+      }
+      close();
+      throw Exit.DENIED.fault("[email] %s offers no sign-in (check Host, Port and Security; "
+          + "without a sign-in leave Password out)", server());
+    }
+
+    private Fault fault(Exception e) {
+      return Exit.TRY_LATER.fault(e, "[email] %s: %s%s", server(), reason(e), hint(e));
     }
 
     /** A connection that breaks during the sign-in comes as a refusal too, but without a reply. */
@@ -2204,7 +2902,9 @@ final class SpikeNotifier implements Callable<Integer> {
           server(), config.username, words);
     }
 
-    private String reason(IOException e) {
+    private String reason(Exception e) {
+      if (hasCause(e, UnknownHostException.class)) return "no such host";
+      if (hasCause(e, ConnectException.class)) return "no connection";
       var words = new LinkedHashSet<String>();
       for (Throwable cause = e; cause != null; cause = cause.getCause()) {
         var message = cause.getMessage();
@@ -2213,15 +2913,13 @@ final class SpikeNotifier implements Callable<Integer> {
           words.add(message);
         }
       }
-      if (hasCause(e, UnknownHostException.class)) return "no such host";
-      if (hasCause(e, ConnectException.class)) return "no connection";
       return world.sanitize(words.isEmpty() ? "the connection broke" : String.join(": ", words));
     }
 
-    private String hint(IOException e) {
+    private String hint(Exception e) {
       if (hasCause(e, CertificateException.class)) {
-        return " (its certificate is not trusted: check Host; for an authority of your own give "
-            + "Java -Djavax.net.ssl.trustStore=FILE)";
+        return " (its certificate is not trusted: check Host; for an authority of your own set "
+            + "SSL_CERT_FILE)";
       }
       boolean isTls = config.security == Security.TLS;
       if (isTls && config.mailPort != 465) return " (Port 587 and 25 want Security = starttls)";
@@ -2239,29 +2937,14 @@ final class SpikeNotifier implements Callable<Integer> {
       if (config.tokenUrl == null) return config.password;
       try {
         return http.token(config.tokenUrl, config.mailClient, config.scope, Exit.TRY_LATER,
-            "[email] TokenUrl").access_token();
+            "[email] TokenUrl", Patience.USUAL).access_token();
       } catch (Fault e) {
         throw e.exit == Exit.ZENDESK ? Exit.TRY_LATER.fault(e, "%s", e.getMessage()) : e;
       }
     }
 
-    private Properties settings() {
-      boolean starttls = config.security == Security.STARTTLS;
-      var settings = new Properties();
-      settings.put("mail.smtp.connectiontimeout", "30000");
-      settings.put("mail.smtp.timeout", String.valueOf(ANSWER_TO_DATA.toMillis()));
-      settings.put("mail.smtp.starttls.enable", String.valueOf(starttls));
-      settings.put("mail.smtp.starttls.required", String.valueOf(starttls));
-      settings.put("mail.smtp.ssl.checkserveridentity", "true");
-      settings.put("mail.smtp.quitwait", "false"); // what was accepted is, whatever QUIT brings
-      settings.put("mail.smtp.auth", String.valueOf(config.hasMailSignIn()));
-      settings.put("mail.smtp.auth.mechanisms",
-          config.tokenUrl == null ? "LOGIN PLAIN DIGEST-MD5" : "XOAUTH2");
-      return settings;
-    }
-
     /** The whole message. Made of the notice alone but for sender, receivers and date. */
-    byte[] message(Notice notice) {
+    MimeMessage message(Notice notice, Words words) {
       var topic = notice.topic;
       var id = id(topic.hour.name() + "-" + topic.kind.word(), topic);
       var message = new MimeMessage(Session.getInstance(new Properties())) {
@@ -2275,57 +2958,105 @@ final class SpikeNotifier implements Callable<Integer> {
         message.setRecipients(Message.RecipientType.TO,
             config.recipients.toArray(InternetAddress[]::new));
         message.setRecipients(Message.RecipientType.CC, config.cc.toArray(InternetAddress[]::new));
-        message.setSubject((notice.isFirst() ? "" : "Re: ") + clean(topic.subject), "UTF-8");
-        message.setSentDate(Date.from(world.clock.instant()));
+        message.setSubject(clean(notice.subject()), "UTF-8");
+        message.setSentDate(Date.from(world.now()));
         message.setHeader("Auto-Submitted", "auto-generated"); // RFC 3834: no out-of-office answers
         message.setHeader("X-Auto-Response-Suppress", "All"); // the same for Exchange
         message.setHeader("List-Id", "<spike-notifier." + topic.account + ">");
-        setThread(message, topic, notice.isFirst());
+        setThread(message, notice);
         var text = new MimeBodyPart();
-        text.setText(notice.words.text(), "UTF-8");
+        text.setText(words.text(), "UTF-8");
         var html = new MimeBodyPart();
-        html.setText(notice.words.html(), "UTF-8", "html");
+        html.setText(words.html(), "UTF-8", "html");
         message.setContent(new MimeMultipart("alternative", text, html));
         message.saveChanges();
-        var bytes = new ByteArrayOutputStream();
-        message.writeTo(bytes);
-        return bytes.toByteArray();
-      } catch (MessagingException | IOException e) {
+        return message;
+      } catch (MessagingException e) {
         throw new IllegalStateException(e);
       }
     }
 
     /** One root that all mails name, since some servers replace the Message-ID of the first. */
-    private static void setThread(MimeMessage message, Topic topic, boolean isFirst)
-        throws MessagingException {
-      if (topic.kind == Kind.SAMPLE) return;
-      var root = id(topic.start.name() + "-episode", topic);
-      if (isFirst) {
+    private static void setThread(MimeMessage message, Notice notice) throws MessagingException {
+      var topic = notice.topic;
+      var opening = topic.kind.opening();
+      if (opening != Kind.SPIKE && opening != Kind.STOP) return;
+      var root = id(topic.start.name() + (opening == Kind.SPIKE ? "-episode" : "-silence"), topic);
+      if (notice.isFirst()) {
         message.setHeader("References", root);
         return;
       }
-      var first = id(topic.start.name() + "-spike", topic);
+      var first = id(topic.start.name() + "-" + opening.word(), topic);
       message.setHeader("In-Reply-To", first);
       message.setHeader("References", root + "\r\n " + first);
     }
 
     /** Made of the topic alone, so that a mail sent twice around a crash is known as the same. */
     private static String id(String name, Topic topic) {
-      var query = Integer.toHexString(topic.query.hashCode());
-      var population = topic.query.isEmpty() ? "" : "." + query;
-      var chance = topic.kind == Kind.SAMPLE ? "." + UUID.randomUUID() : "";
-      return "<" + name + population + chance + "@spike-notifier." + topic.account + ">";
+      var scope = topic.query.isEmpty() ? "" : "." + Integer.toHexString(topic.query.hashCode());
+      if (topic.kind == Kind.SAMPLE) scope += "." + UUID.randomUUID();
+      return "<" + name + scope + "@spike-notifier." + topic.account + ">";
     }
   }
 
-  /** SMTP a reply at a time, so that each receiver's answer is known. */
-  static final class SmtpSession extends SMTPTransport {
-    private final List<Reply> replies = new ArrayList<>();
+  /** One conversation with the SMTP server: knows its latest reply, and bounds each. */
+  static final class Smtp extends SMTPTransport {
+    private static final Duration CONNECT = Duration.ofSeconds(30);
+    private static final Duration REPLY_TO_TEXT = Duration.ofMinutes(10); // RFC 5321, 4.5.3.2.6
+
+    private final Config config;
+    private final World world;
+    private final BoundedSocket socket = new BoundedSocket();
+    private String stage = "";  // the latest command of a transaction: MAIL, RCPT, DATA or "."
+    private Reply reply;        // to it, or null while there is none
+    private boolean isOfTransaction;
     private boolean isToken;
 
-    SmtpSession(Properties settings, boolean tls) {
-      super(Session.getInstance(settings), new URLName("smtp", null, -1, null, null, null), "smtp",
-          tls);
+    Smtp(Config config, World world, String password) throws IOException {
+      super(Session.getInstance(settings(config, world)), new URLName("smtp", config.mailHost,
+          config.mailPort, null, password == null ? null : config.username, password));
+      this.config = config;
+      this.world = world;
+      setLocalHost(config.ehloName.isEmpty() ? world.ehloName() : config.ehloName);
+    }
+
+    private static Properties settings(Config config, World world) {
+      boolean starttls = config.security == Security.STARTTLS;
+      var settings = new Properties();
+      settings.put("mail.smtp.starttls.enable", String.valueOf(starttls));
+      settings.put("mail.smtp.starttls.required", String.valueOf(starttls));
+      settings.put("mail.smtp.ssl.checkserveridentity", "true");
+      settings.put("mail.smtp.ssl.socketFactory", world.tls().getSocketFactory());
+      settings.put("mail.smtp.quitwait", "false"); // what was accepted is, whatever QUIT brings
+      settings.put("mail.smtp.auth", String.valueOf(config.hasMailSignIn()));
+      settings.put("mail.smtp.auth.mechanisms",
+          config.tokenUrl == null ? "LOGIN PLAIN DIGEST-MD5" : "XOAUTH2");
+      return settings;
+    }
+
+    /** Connects and signs in. */
+    @Override
+    public void connect() throws MessagingException {
+      try {
+        // with the name that certificates are compared with, even where Host is an address
+        var address = InetAddress.getByAddress(config.mailHost,
+            InetAddress.getByName(config.mailHost).getAddress());
+        socket.connect(new InetSocketAddress(address, config.mailPort), (int) CONNECT.toMillis());
+        socket.expectReply(world.timeout);
+        connect(config.security == Security.TLS ? encrypted() : socket);
+      } catch (IOException e) {
+        throw new MessagingException(null, e);
+      }
+    }
+
+    private Socket encrypted() throws IOException {
+      var factory = world.tls().getSocketFactory();
+      var tls = (SSLSocket) factory.createSocket(socket, config.mailHost, config.mailPort, true);
+      var parameters = tls.getSSLParameters();
+      parameters.setEndpointIdentificationAlgorithm("HTTPS");
+      tls.setSSLParameters(parameters);
+      tls.startHandshake();
+      return tls;
     }
 
     /** The mechanisms of sign-in that the server offers; empty for none. */
@@ -2333,54 +3064,17 @@ final class SpikeNotifier implements Callable<Integer> {
       return Objects.requireNonNullElse(getExtensionParameter("AUTH"), "");
     }
 
-    /**
-     * Notes the reply to each receiver; that to the sender is everybody's when it is for now, or
-     * about the mail's size or the sign-in.
-     *
-     * @return the receiver at whom the server hung up (421), or null
-     * @throws MessagingException also when the server does not take the sender at all
-     */
-    synchronized String address(String sender, List<String> receivers, Map<String, Reply> noted)
-        throws MessagingException {
-      var from = say("MAIL FROM:<" + sender + ">");
-      boolean isOfMail = from.code == 530 || from.code == 552;
-      if (from.isNo() && !isOfMail) {
-        throw new MessagingException("refuses the sender: " + from.words + " (check Sender)");
-      }
-      for (var receiver : receivers) {
-        var reply = from.isYes() ? say("RCPT TO:<" + receiver + ">") : from;
-        noted.put(receiver, reply);
-        if (reply.code == 421 && from.isYes()) return receiver;
-      }
-      return null;
-    }
-
-    /** The message, and the reply that ends it: from then on the server answers for it. */
-    synchronized Reply data(byte[] message) throws MessagingException, IOException {
-      int before = replies.size();
-      try {
-        var stream = data();
-        stream.write(message);
-        boolean isEnded = message[message.length - 1] == '\n';
-        if (!isEnded) stream.write("\r\n".getBytes(UTF_8));
-      } catch (MessagingException e) {
-        var reply = replies.size() > before ? replies.get(before) : null; // to DATA itself
-        if (reply != null && !reply.isYes()) return reply;
-        throw e;
-      }
-      return say(".");
-    }
-
-    /** Remembers what was said last, for {@link #readServerResponse}. */
     @Override
     protected void sendCommand(String command) throws MessagingException {
+      var verb = command.split("[ :]")[0];
       isToken = command.startsWith("AUTH XOAUTH2 ");
+      isOfTransaction = Set.of("MAIL", "RCPT", "DATA", ".").contains(verb);
+      if (isOfTransaction) {
+        stage = verb;
+        reply = null;
+      }
+      socket.expectReply(verb.equals(".") ? REPLY_TO_TEXT : world.timeout);
       super.sendCommand(command);
-    }
-
-    private Reply say(String command) throws MessagingException {
-      simpleCommand(command);
-      return replies.get(replies.size() - 1);
     }
 
     /** A reply that is none ends the conversation. */
@@ -2391,171 +3085,228 @@ final class SpikeNotifier implements Callable<Integer> {
         sendCommand("");
         code = super.readServerResponse();
       }
-      var words = oneLine(getLastServerResponse());
+      var words = world.sanitize(getLastServerResponse());
+      if (words.equals("[EOF]")) throw new MessagingException("the server closed the connection");
       if (code < 200 || code > 599) {
-        throw new MessagingException(words.equals("[EOF]") ? "the server closed the connection"
-            : "answers what is no SMTP: " + words);
+        throw new MessagingException("answers what is no SMTP: " + words);
       }
-      replies.add(new Reply(code, words));
+      if (isOfTransaction) reply = new Reply(code, words);
       return code;
     }
+  }
 
-    /** Whatever happens to QUIT, what was accepted stays so. */
-    void end() {
-      try {
-        close();
-      } catch (MessagingException e) {
-        replies.clear(); // nothing more is asked of this session
-      }
+  /** Bounds what a server may say: a reply in time, and a conversation in bytes. */
+  static final class BoundedSocket extends Socket {
+    private static final int MOST = 1 << 20; // bytes; a conversation takes a few kB
+    private InputStream bounded;
+    private Duration limit = Duration.ZERO;
+    private long until;
+    private long left = MOST;
+
+    /** The next reply has that long from now on. */
+    void expectReply(Duration limit) {
+      this.limit = limit;
+      until = System.nanoTime() + limit.toNanos();
+    }
+
+    @Override
+    public InputStream getInputStream() throws IOException {
+      if (bounded == null) bounded = bounded(super.getInputStream());
+      return bounded;
+    }
+
+    private InputStream bounded(InputStream in) {
+      return new FilterInputStream(in) {
+        @Override
+        public int read() throws IOException {
+          var one = new byte[1];
+          return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        }
+
+        @Override
+        public int read(byte[] bytes, int offset, int length) throws IOException {
+          long millis = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+          if (millis <= 0) throw late();
+          setSoTimeout((int) millis);
+          try {
+            int read = super.read(bytes, offset, length);
+            left -= read;
+            if (left < 0) throw new IOException("an answer without end");
+            return read;
+          } catch (SocketTimeoutException e) {
+            throw late();
+          }
+        }
+      };
+    }
+
+    private SocketTimeoutException late() {
+      return new SocketTimeoutException("no whole answer within %d s".formatted(limit.toSeconds()));
     }
   }
 
   /** The notice as a chat service, or a program, takes it. */
-  static final class Chat {
+  static final class Payload {
     private static final int LONGEST = 1900; // characters; Discord takes 2,000
+    private static final int LONGEST_LINK = 1000;
 
-    private Chat() { }
+    private Payload() { }
 
-    /** By the host of the address where auth.ini does not say. */
-    static Format format(Config config) {
-      if (config.webhookFormat != Format.AUTO) return config.webhookFormat;
-      var host = lower(config.webhookUrl.getHost());
-      if (host.equals("chat.googleapis.com")) return Format.GOOGLECHAT;
-      if (host.matches("(.*\\.)?(discord|discordapp)\\.com")) return Format.DISCORD;
-      if (host.matches(".*\\.(office\\.com|logic\\.azure\\.com|powerplatform\\.com)")) {
-        return Format.TEAMS;
-      }
-      if (host.matches(".*\\.(zapier\\.com|n8n\\.cloud|make\\.com)")) return Format.JSON;
-      return Format.SLACK;
-    }
-
-    static String payload(Notice notice, Format format) {
+    static String of(Notice notice, Words words, Format format) {
       return switch (format) {
-        case DISCORD -> discord(notice).toString();
-        case TEAMS -> teams(notice).toString();
-        case JSON -> facts(notice).toString();
+        case DISCORD -> discord(notice, words).toString();
+        case TEAMS -> teams(notice, words).toString();
+        case JSON -> facts(notice, words).toString();
         case AUTO, SLACK, GOOGLECHAT ->
-            JSON.createObjectNode().put("text", text(notice, format)).toString();
+            JSON.createObjectNode().put("text", text(notice, words, format)).toString();
       };
     }
 
-    private static ObjectNode discord(Notice notice) {
-      var json = JSON.createObjectNode().put("content", text(notice, Format.DISCORD));
+    private static ObjectNode discord(Notice notice, Words words) {
+      var json = JSON.createObjectNode().put("content", text(notice, words, Format.DISCORD));
       json.putObject("allowed_mentions").putArray("parse"); // nobody
       return json;
     }
 
-    private static ObjectNode teams(Notice notice) {
+    private static ObjectNode teams(Notice notice, Words words) {
       var json = JSON.createObjectNode().put("type", "message");
-      var attachment = json.putArray("attachments").addObject()
-          .put("contentType", "application/vnd.microsoft.card.adaptive");
-      var card = attachment.putObject("content")
+      var card = json.putArray("attachments").addObject()
+          .put("contentType", "application/vnd.microsoft.card.adaptive")
+          .putObject("content")
           .put("$schema", "http://adaptivecards.io/schemas/adaptive-card.json")
           .put("type", "AdaptiveCard")
           .put("version", "1.4");
       var body = card.putArray("body");
-      for (var line : notice.words.chat()) {
-        var block = body.addObject().put("type", "TextBlock").put("wrap", true)
+      for (var line : words.chat()) {
+        var block = body.addObject()
+            .put("type", "TextBlock")
+            .put("wrap", true)
             .put("text", harmless(line, Format.TEAMS));
         if (body.size() == 1) block.put("weight", "Bolder").put("size", "Medium");
       }
-      for (var row : notice.words.rows()) {
-        body.addObject().put("type", "TextBlock").put("fontType", "Monospace")
-            .put("spacing", "None").put("text", harmless(row, Format.TEAMS));
+      if (!words.rows().isEmpty()) {
+        var facts = body.addObject().put("type", "FactSet").putArray("facts");
+        for (var row : words.rows()) {
+          var cells = row.split("  +", 2);
+          facts.addObject()
+              .put("title", harmless(cells[0], Format.TEAMS))
+              .put("value", harmless(cells[cells.length - 1].strip(), Format.TEAMS));
+        }
       }
-      card.putArray("actions").addObject().put("type", "Action.OpenUrl")
-          .put("title", "Open in Zendesk").put("url", notice.facts.link());
+      card.putArray("actions").addObject()
+          .put("type", "Action.OpenUrl")
+          .put("title", "Open in Zendesk")
+          .put("url", notice.facts.link());
       return json;
     }
 
     /** Everything, for programs. */
-    private static ObjectNode facts(Notice notice) {
+    private static ObjectNode facts(Notice notice, Words words) {
       var json = JSON.createObjectNode();
       json.put("account", notice.topic.account());
-      json.put("hour", notice.hour().from().toString());
+      json.put("hour", notice.topic.hour().from().toString());
       json.put("kind", notice.topic.kind().word());
-      json.put("episode", notice.topic.start.from().toString());
+      json.put("episode", notice.topic.start().from().toString());
       json.put("subject", notice.topic.subject());
       json.setAll((ObjectNode) JSON.valueToTree(notice.facts));
-      json.put("text", notice.words.text());
+      json.put("text", words.text());
       return json;
     }
 
-    private static String text(Notice notice, Format format) {
-      var lines = new ArrayList<String>();
-      for (var line : notice.words.chat()) lines.add(harmless(line, format));
-      if (!notice.words.rows().isEmpty()) {
-        lines.add("```");
-        for (var row : notice.words.rows()) lines.add(harmless(row, format));
-        lines.add("```");
-      }
-      var link = "\n" + notice.facts.link();
-      var text = String.join("\n", lines);
-      for (int most = LONGEST; text.length() + link.length() > LONGEST; most -= 50) {
-        text = cut(text, most);
-      }
-      return text + link;
+    /** As many lines as fit. A link that is too long for chats, by a long Query, is left out. */
+    private static String text(Notice notice, Words words, Format format) {
+      var link = notice.facts.link();
+      if (link.length() > LONGEST_LINK) link = "";
+      int room = LONGEST - link.length() - "\n\n```\n```".length();
+      var text = new StringJoiner("\n");
+      for (var line : words.chat()) room = add(text, harmless(line, format), room);
+      var rows = new StringJoiner("\n", "```\n", "\n```").setEmptyValue("");
+      var fenced = format == Format.DISCORD ? Format.GOOGLECHAT : format; // no markdown in there
+      for (var row : words.rows()) room = add(rows, harmless(row, fenced), room);
+      if (rows.length() > 0) text.add(rows.toString());
+      if (!link.isEmpty()) text.add(link);
+      return text.toString();
+    }
+
+    /** @return the room that is left; 0 when the line did not fit, so that no later one does */
+    private static int add(StringJoiner lines, String line, int room) {
+      if (room <= 1) return 0;
+      boolean isWhole = line.length() < room;
+      lines.add(isWhole ? line : cut(line, Math.min(room - 1, 300)));
+      return isWhole ? room - line.length() - 1 : 0;
     }
 
     /**
      * So that nobody's tag mentions people, makes a link or sets type: "@all", "<!channel>" and
-     * "[text](address)" are all in use somewhere.
+     * "[text](address)" are all in use somewhere. Nothing invisible is put into what people copy.
      */
     private static String harmless(String line, Format format) {
-      var text = clean(line).replace("@", "@\u200b").replace("`", "'").replace("[", "(")
-          .replace("]", ")").replace("://", ":\u200b//");
+      var text = clean(line).replace("`", "'").replace("[", "(").replace("]", ")")
+          .replace("@", "@ ").replace("://", ": //");
       if (format == Format.SLACK) {
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
       }
       text = text.replace("<", "\u2039").replace(">", "\u203a"); // no service has an escape
-      return format == Format.DISCORD || format == Format.TEAMS
-          ? text.replaceAll("(?=[*_~|#])", "\u200b") : text;
+      boolean isMarkdown = format == Format.DISCORD || format == Format.TEAMS;
+      return isMarkdown ? text.replaceAll("[*~|#\\\\]|(?<!\\w)_|_(?!\\w)", "\\\\$0") : text;
     }
   }
 
-  /** Posts notices, one try of ten seconds each. */
-  static final class Webhook {
+  /** One chat, or program: each notice is posted there, one try of ten seconds. */
+  static final class Webhook implements Receiver {
     private static final Duration LIMIT = Duration.ofSeconds(10);
+    private static final Set<Integer> FINAL = Set.of(400, 401, 403, 410, 413, 422);
 
-    private final Config config;
+    private final ChatAddress chat;
     private final World world;
     private final Http http;
 
-    Webhook(Config config, World world) {
-      this.config = config;
+    Webhook(ChatAddress chat, World world) {
+      this.chat = chat;
       this.world = world;
       this.http = new Http(world, Pace.free());
     }
 
-    /**
-     * @throws PermanentFailure     for an answer that will not be better
-     * @throws IOException for everything that may be better later
-     */
-    void post(Notice notice) throws IOException {
-      var format = Chat.format(config);
+    @Override
+    public String name() {
+      return chat.name();
+    }
+
+    @Override
+    public String place() {
+      return "[" + chat.name() + "] " + chat.url().getHost();
+    }
+
+    @Override
+    public Outcome send(Notice notice, Words words) {
+      var format = chat.format();
       var request = HttpRequest.newBuilder(url(notice, format))
           .header("Content-Type", "application/json; charset=utf-8")
-          .POST(HttpRequest.BodyPublishers.ofString(Chat.payload(notice, format)))
+          .POST(HttpRequest.BodyPublishers.ofString(Payload.of(notice, words, format)))
           .build();
       try {
         http.sendOnce(request, Void.class, world.atMost(LIMIT));
+        return new Outcome(Fate.ACCEPTED, "accepted");
+      } catch (PermanentFailure e) {
+        boolean isFinal = FINAL.contains(e.status);
+        return new Outcome(isFinal ? Fate.REFUSED : Fate.UNCONFIRMED, e.getMessage());
       } catch (TemporaryFailure e) {
-        boolean isZendesksAlone = e.status == 409; // for later
-        if (isZendesksAlone) throw new PermanentFailure(e.status, e.reason);
-        throw e;
+        return new Outcome(Fate.UNCONFIRMED, e.getMessage());
+      } catch (IOException e) {
+        if (Http.isUnconnected(e)) {
+          throw Exit.TRY_LATER.fault(e, "%s: %s", place(), http.reason(e));
+        }
+        return new Outcome(Fate.UNCONFIRMED, http.reason(e), true);
       }
     }
 
     /** Google Chat holds an episode together by a key in the address. */
     private URI url(Notice notice, Format format) {
-      if (format != Format.GOOGLECHAT) return config.webhookUrl;
-      var url = config.webhookUrl.toString();
-      return URI.create(url + (url.contains("?") ? "&" : "?") + "threadKey=spike-"
-          + notice.topic.start.name() + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
-    }
-
-    String reason(IOException e) {
-      return http.reason(e);
+      if (format != Format.GOOGLECHAT) return chat.url();
+      var url = chat.url().toString();
+      return URI.create(url + (url.contains("?") ? "&" : "?") + "threadKey="
+          + notice.topic.kind().opening().word() + "-" + notice.topic.start().name()
+          + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     }
   }
 
@@ -2565,44 +3316,56 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Heartbeat() { }
 
-    /** @return whether the watcher took it */
-    static boolean send(URI url, int code, World world) {
+    /** @return whether the watcher took it; false too where nobody is to be asked */
+    static boolean send(Config config, int code, World world) {
+      var url = address(config.pingUrl, config.failUrl, code, world.lastLines());
+      if (url == null) return false;
       var http = new Http(world, Pace.free());
+      var key = url.equals(config.failUrl) ? "FailUrl" : "PingUrl";
       try {
-        http.sendOnce(request(url, code, world.lastLines()), Void.class, world.atMost(LIMIT));
+        http.sendOnce(request(config, url, code, world), Void.class, world.atMost(LIMIT));
         return true;
       } catch (PermanentFailure e) {
-        world.warn("[monitor] PingUrl: " + url.getHost() + " " + e.getMessage());
+        world.warn("[monitor] " + key + ": " + url.getHost() + " " + e.getMessage());
       } catch (IOException e) {
-        world.warn("[monitor] PingUrl: " + url.getHost() + ": " + http.reason(e));
+        world.warn("[monitor] " + key + ": " + url.getHost() + ": " + http.reason(e));
       }
       return false;
     }
 
-    private static HttpRequest request(URI url, int code, String lines) {
-      var address = address(url, code, lines);
-      var request = HttpRequest.newBuilder(address);
-      boolean isOwnEnding = address.getRawPath().equals(url.getRawPath());
-      if (code == 0 || isOwnEnding) return request.GET().build();
+    /** Healthchecks and Better Stack keep what is posted to their failing form. */
+    private static HttpRequest request(Config config, URI url, int code, World world) {
+      var request = HttpRequest.newBuilder(url);
+      boolean takesLines = code != 0 && url.getRawPath().endsWith("/fail")
+          && !url.equals(config.failUrl);
+      if (!takesLines) return request.GET().build();
       return request.header("Content-Type", "text/plain; charset=utf-8")
-          .POST(HttpRequest.BodyPublishers.ofString(lines)).build();
+          .POST(HttpRequest.BodyPublishers.ofString(world.lastLines())).build();
     }
 
-    /** A failing run must never ask an address that counts as good. */
-    static URI address(URI url, int code, String lines) {
+    /** A failing run must never ask an address that counts as good; null for nobody to ask. */
+    static URI address(URI url, URI failUrl, int code, String lines) {
       if (code == 0) return url;
+      if (failUrl != null) return failUrl;
+      if (url == null) return null;
+      var host = lower(url.getHost());
+      var path = Objects.requireNonNullElse(url.getRawPath(), "").replaceFirst("/+$", "");
       var query = Objects.requireNonNullElse(url.getRawQuery(), "");
       if (hasPair(query, "status=up")) { // Uptime Kuma
         var others = query.replaceAll("(^|&)(status|msg)=[^&]*", "").replaceFirst("^&", "");
         var message = encode(cut("exit code " + code + ": " + lastLine(lines), 200));
-        return with(url, url.getRawPath(), "status=down&msg=" + message
+        return with(url, path, "status=down&msg=" + message
             + (others.isEmpty() ? "" : "&" + others));
       }
-      if (hasPair(query, "state=complete")) { // Cronitor
-        return with(url, url.getRawPath(), query.replace("state=complete", "state=fail"));
+      boolean isCronitor = host.matches("(.*\\.)?cronitor\\.(link|io)")
+          || query.matches("(.*&)?state=complete(&.*)?");
+      if (isCronitor) {
+        var others = query.replaceAll("(^|&)state=[^&]*", "").replaceFirst("^&", "");
+        return with(url, path, "state=fail" + (others.isEmpty() ? "" : "&" + others));
       }
-      var path = Objects.requireNonNullElse(url.getRawPath(), "").replaceFirst("/+$", "");
-      return with(url, path + "/fail", query); // Healthchecks and its like
+      boolean isHealthchecks = host.equals("hc-ping.com") || path.contains("/ping/");
+      boolean isBetterStack = host.matches("(.*\\.)?(betterstack|betteruptime)\\.com");
+      return isHealthchecks || isBetterStack ? with(url, path + "/fail", query) : null;
     }
 
     private static boolean hasPair(String query, String pair) {
@@ -2622,14 +3385,27 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Notice: what is told, and in which words ================================================
 
-  /** The order matters: a spike told after an all-clear of the same hour is the newer one. */
+  /** Ends come before beginnings: a spike told after an all-clear of the same hour is the newer. */
   enum Kind {
     @JsonProperty("clear") CLEAR,
     @JsonProperty("spike") SPIKE,
+    @JsonProperty("resumed") RESUMED,
+    @JsonProperty("stop") STOP,
+    @JsonProperty("tag") TAG,
     @JsonProperty("sample") SAMPLE;
 
     String word() {
       return lower(name());
+    }
+
+    /** The kind that opens the episodes in which this one is told. */
+    Kind opening() {
+      return switch (this) {
+        case CLEAR, SPIKE -> SPIKE;
+        case RESUMED, STOP -> STOP;
+        case TAG -> TAG;
+        case SAMPLE -> SAMPLE;
+      };
     }
   }
 
@@ -2653,25 +3429,70 @@ final class SpikeNotifier implements Callable<Integer> {
    * @param usual   tickets, or null in a sample of nothing
    * @param percent over the usual; null where none are usual
    * @param cause   the tag that stands out, or null
+   * @param stop    of notices about tickets that stop
+   * @param surges  of notices about tags
    */
   record Facts(long count, Double usual, Double percent, String cause, List<TagCount> tags,
-      String link) { }
+      String link, @JsonInclude(JsonInclude.Include.NON_NULL) Stop stop,
+      @JsonInclude(JsonInclude.Include.NON_NULL) List<TagVerdict> surges) { }
 
-  /** The words. {@code chat} holds a headline, then a line each; {@code rows} the first tags. */
-  record Words(String text, String html, List<String> chat, List<String> rows) { }
+  /**
+   * The words. {@code chat} holds a headline, then a line each; {@code rows} the first tags.
+   *
+   * @param fresh the sentence that a late notice leaves out, as plain text; or null
+   */
+  record Words(String text, String html, List<String> chat, List<String> rows, String fresh) {
+    private static final int LATE = 1; // hours after the hour's end
+
+    Words titled(String title) {
+      var page = html.replace("<title></title>", "<title>" + escape(title) + "</title>");
+      return new Words(text, page, chat, rows, fresh);
+    }
+
+    /** As they are at that moment: what is late says so, and nothing of what has come since. */
+    Words asOf(Instant now, Topic topic, Config config) {
+      boolean isLate = !now.isBefore(topic.hour.plus(LATE).to());
+      if (!isLate || topic.kind == Kind.SAMPLE) return this;
+      var late = "This notice comes late, on " + at(now, config.zone, "EEE d MMM 'at' HH:mm") + " "
+          + config.zone.getId() + ".";
+      var lines = new ArrayList<>(chat);
+      lines.add(Math.min(1, lines.size()), late);
+      var plain = text;
+      var page = html;
+      if (fresh != null) {
+        lines.remove(fresh);
+        plain = plain.replace(MailBody.wrapped(fresh) + "\n", "");
+        page = page.replace(MailBody.paragraph(escape(fresh)), "");
+      }
+      var title = chat.isEmpty() ? "" : MailBody.wrapped(chat.get(0)) + "\n";
+      plain = plain.replace(title, title + MailBody.wrapped(late) + "\n");
+      page = page.replace("</h1>\n", "</h1>\n" + MailBody.paragraph(escape(late)));
+      return new Words(plain, page, lines, rows, null);
+    }
+  }
+
+  /** How often a receiver may have got a notice without a yes, and when the last time was. */
+  record Tries(int count, Hour last) { }
 
   /**
    * One notice, as it lies in the outbox: without receivers, which the config of the moment of
-   * sending names. What each answered is noted in it.
+   * sending names. What each of them answered is noted in its maps.
    *
    * @param accepted the time by receiver: a mail address, or "webhook"
    * @param refused  the refusal by receiver
+   * @param passed   by receiver the newer notice of the episode that was told instead
    */
   record Notice(Topic topic, Facts facts, Words words, Map<String, String> accepted,
-      Map<String, String> refused) {
+      Map<String, String> refused, Map<String, String> passed, Map<String, Tries> tries) {
     Notice {
-      accepted = accepted == null ? new TreeMap<>() : new TreeMap<>(accepted);
-      refused = refused == null ? new TreeMap<>() : new TreeMap<>(refused);
+      accepted = new TreeMap<>(Objects.requireNonNullElse(accepted, Map.of()));
+      refused = new TreeMap<>(Objects.requireNonNullElse(refused, Map.of()));
+      passed = new TreeMap<>(Objects.requireNonNullElse(passed, Map.of()));
+      tries = new TreeMap<>(Objects.requireNonNullElse(tries, Map.of()));
+    }
+
+    Notice(Topic topic, Facts facts, Words words) {
+      this(topic, facts, words, null, null, null, null);
     }
 
     /** Whether nothing is missing that is read later: files of out/ may have been edited. */
@@ -2680,20 +3501,45 @@ final class SpikeNotifier implements Callable<Integer> {
           && words.text != null && words.html != null && words.chat != null && words.rows != null;
     }
 
-    Hour hour() {
-      return topic.hour;
-    }
-
+    /** Whether it opens its episode. */
     boolean isFirst() {
-      return topic.hour.equals(topic.start) && topic.kind != Kind.CLEAR;
+      return topic.hour.equals(topic.start) && topic.kind == topic.kind.opening();
     }
 
-    String fileName() {
-      return fileName(topic.hour, topic.kind);
+    /** That of the episode's first notice: Gmail threads by it. */
+    String subject() {
+      return (isFirst() ? "" : "Re: ") + topic.subject;
     }
 
-    static String fileName(Hour hour, Kind kind) {
-      return hour.name() + "." + kind.word() + ".json";
+    String label() {
+      return topic.hour.name() + "." + topic.kind.word();
+    }
+
+    String episode() {
+      return topic.start.name() + "." + topic.kind.opening().word();
+    }
+
+    boolean isOfSameEpisode(Notice other) {
+      return episode().equals(other.episode());
+    }
+
+    boolean isAnswered(String receiver) {
+      return accepted.containsKey(receiver) || refused.containsKey(receiver)
+          || passed.containsKey(receiver);
+    }
+
+    void countTry(String receiver, Hour now) {
+      tries.put(receiver, new Tries(tries(receiver) + 1, now));
+    }
+
+    int tries(String receiver) {
+      var tried = tries.get(receiver);
+      return tried == null ? 0 : tried.count;
+    }
+
+    /** The receiver is well again: what waits need not wait longer. */
+    void makeDue(String receiver) {
+      tries.computeIfPresent(receiver, (name, tried) -> new Tries(tried.count, null));
     }
   }
 
@@ -2702,336 +3548,528 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Writes notices. To reword one, edit its method: words and values stand together. */
   static final class NoticeWriter {
-    private static final int EXAMPLES = 5;
+    private static final int EXAMPLES = 5; // subjects
     private static final int MORE_RISEN = 3; // tags that are not among the most frequent
+    private static final int MORE_CAUSES = 2;
+    private static final int FLOOD = 5; // tickets of one requester, and half of all
     private static final int TAG_WIDTH = 44; // columns of the plain text
     private static final int CHAT_TAGS = 5;
+    private static final double RECOUNTED = 1.5; // times what was told
 
     private final Config config;
     private final Judge judge;
+    private final TagRule tagRule;
     private final World world;
 
-    NoticeWriter(Config config, Judge judge, World world) {
+    NoticeWriter(Config config, Judge judge, TagHistory tags, World world) {
       this.config = config;
       this.judge = judge;
+      this.tagRule = new TagRule(tags, config.zone);
       this.world = world;
     }
+
+    // ---- A spike ----
 
     /**
      * The notice about a spike, from top to bottom.
      *
-     * @param opening the topic of the open episode, or null when this notice opens one
-     * @param soFar   null when it is not known
+     * @param told     what was told of its episode, oldest first; empty when this opens one
+     * @param progress null when it is not known
      */
-    Notice spike(Spike spike, Topic opening, SpikeTickets tickets, HourInProgress soFar) {
-      return spike(Kind.SPIKE, spike, opening, tickets, soFar);
+    Notice spike(Spike spike, List<Notice> told, HourTickets tickets, HourInProgress progress) {
+      var kind = Kind.SPIKE;
+      return spike(kind, spike, told, tickets, progress);
     }
 
     /** A notice about a spike that is made up, by the same code. */
-    Notice sample(Spike spike, SpikeTickets tickets, HourInProgress soFar) {
-      return spike(Kind.SAMPLE, spike, null, tickets, soFar);
+    Notice sample(Spike spike, HourTickets tickets, HourInProgress progress) {
+      return spike(Kind.SAMPLE, spike, List.of(), tickets, progress);
     }
 
-    private Notice spike(Kind kind, Spike spike, Topic opening, SpikeTickets tickets,
-        HourInProgress soFar) {
-      var cause = tickets.cause();
-      var headline = plural(spike.count(), "ticket") + " at " + account() + " from "
-          + span(spike.hour()) + ", " + day(spike.hour()) + ".";
-      var usual = usual(spike);
-      var causeLine = causeLine(spike, tickets, cause);
-      var link = agentSearch(spike.hour(), "");
+    private Notice spike(Kind kind, Spike spike, List<Notice> told, HourTickets tickets,
+        HourInProgress progress) {
+      var hour = spike.hour();
+      var ranked = tickets.ranked(hour, tagRule);
+      var causes = causes(ranked);
+      var cause = causes.isEmpty() ? null : causes.get(0);
       var mail = new MailBody();
 
-      mail.title(headline);
+      var headline = plural(spike.count(), "ticket") + " at " + account() + " from " + span(hour)
+          + ".";
+      if (told.isEmpty()) mail.title(headline);
+      else mail.title("Hour " + (hour.since(begin(told)) + 1) + ": " + headline);
       if (kind == Kind.SAMPLE) {
         mail.line("This is a sample: there is no spike, and all figures here are made up.");
       }
-      mail.line(usual);
-      if (opening != null) {
-        mail.line("It goes on: this is hour " + (spike.hour().since(opening.start) + 1) + " since "
-            + dayAndTime(opening.start) + ".");
+      mail.line(usual(spike));
+      if (!told.isEmpty()) mail.line("It began on " + dayAndTime(begin(told)) + ".");
+      for (var recounted : recounted(told)) mail.line(recounted);
+      causeLines(mail, hour, tickets, ranked, causes);
+      if (progress != null) mail.freshLine(inProgress(hour, progress));
+      requesters(mail, tickets);
+
+      mail.gap();
+      if (cause != null) {
+        mail.link(cause.count() + " with " + cut(cause.tag(), TAG_WIDTH) + ": ",
+            agentSearch(hour, hour.plus(1), cause.tag()));
       }
-      if (isLate(spike.hour())) {
-        mail.line("This notice comes late, at " + dayAndTime(world.clock.instant()) + ": the hour "
-            + "could not be read, or was counted too low, or the mail could not be made before.");
-      }
+      var link = agentSearch(hour, hour.plus(1), null);
+      mail.link("All " + spike.count() + ": ", link);
 
-      var requesters = tickets.requesters();
-      int most = requesters.values().stream().mapToInt(n -> n).max().orElse(0);
-      boolean isFlood = most >= 5 && most * 2 >= tickets.size();
-      if (isFlood) flood(mail, requesters, tickets.size());
-      mail.line(causeLine);
-      if (!isFlood && most > 0) mail.line(senders(requesters.size(), most));
-      if (soFar != null) mail.line(soFar(spike.hour(), soFar));
-      mail.link("All " + spike.count() + " in Zendesk: ", link);
+      tagTable(mail, hour, tickets, ranked);
+      examples(mail, tickets, cause == null ? null : cause.tag());
+      last24Hours(mail, hour);
 
-      tagTable(mail, spike.hour(), tickets);
-      examples(mail, tickets, cause);
-      last24Hours(mail, spike.hour());
-
-      why(mail, spike);
-      mail.line("Counted: " + scope() + ". explain " + spike.hour().name()
-          + " tells more.");
-      mail.line(nextMail());
-      footer(mail);
+      mail.heading("For operators");
+      thresholds(mail, spike);
+      mail.line("The next notice comes " + nextNotice() + ".");
+      footer(mail, hour);
 
       var baseline = spike.baseline();
-      var facts = new Facts(spike.count(), baseline.mean, baseline.percent(spike.count()),
-          cause == null ? null : cause.tag(), tickets.top(config.numTags), link);
-      var chat = new ArrayList<>(List.of(headline, usual, causeLine));
-      if (soFar != null) chat.add(soFar(spike.hour(), soFar));
-      if (kind == Kind.SAMPLE) chat.add(1, "This is a sample: all figures are made up.");
-      return notice(kind, spike, opening, facts, mail, chat);
-    }
-
-    /** The subject of a first notice is that of the whole episode. */
-    private Notice notice(Kind kind, Spike spike, Topic opening, Facts facts, MailBody mail,
-        List<String> chat) {
-      var start = opening == null ? spike.hour() : opening.start;
-      var subject = opening == null ? subject(spike, facts.cause) : opening.subject;
+      var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
+      var facts = new Facts(spike.count(), baseline.mean(), baseline.percent(spike.count()),
+          cause == null ? null : cause.tag(), top, link, null, null);
+      var subject = subject(spike, cause);
       if (kind == Kind.SAMPLE) subject = "SAMPLE, no spike: " + subject;
-      var topic = new Topic(config.zendeskHost, config.query, spike.hour(), kind, start,
-          subject);
-      return new Notice(topic, facts, mail.words(subject, chat, chatRows(facts.tags)), null, null);
+      return notice(kind, hour, told, subject, facts, mail.words(chatRows(top)));
     }
 
-    private String subject(Spike spike, String cause) {
-      return config.subject + " " + account() + ", " + dayAndTime(spike.hour()) + ": "
-          + plural(spike.count(), "ticket") + " instead of " + amount(spike.baseline().mean)
-          + (cause == null ? "" : ", " + cut(cause, 40));
+    private String subject(Spike spike, TagCount cause) {
+      var subject = config.subject + " " + plural(spike.count(), "ticket") + " instead of "
+          + amount(spike.baseline().mean()) + " at " + account();
+      if (cause != null) subject += ": " + cut(cause.tag(), 40);
+      return subject + " (" + dayAndTime(spike.hour()) + ")";
     }
 
-    /** The notice about the end of a spike, from top to bottom. */
-    Notice clear(Calm calm, Notice opening) {
-      var start = opening.topic.start;
+    private String usual(Spike spike) {
+      var baseline = spike.baseline();
+      double mean = baseline.mean();
+      var words = "Usual: " + amount(mean);
+      if (baseline.isRaised()) {
+        words += ", raised from " + amount(mean / baseline.spread().growthFactor())
+            + " to follow the last three days";
+      }
+      words += " (" + range(spike.hour()) + ")";
+      var percent = baseline.percent(spike.count());
+      if (mean < 1 || percent == null) return words + ".";
+      if (percent <= 1000) return words + ", so " + rounded(percent) + " % more.";
+      return words + ", so " + rounded(spike.count() / mean) + " times as many.";
+    }
+
+    /** Such as "16 to 27 in the last 13 weeks". */
+    private String range(Hour hour) {
+      var samples = judge.baselines.samples(hour);
+      long least = Long.MAX_VALUE;
+      long most = 0;
+      for (var sample : samples.known()) {
+        least = Math.min(least, sample.count());
+        most = Math.max(most, sample.count());
+      }
+      var unit = samples.basis() == Basis.HOUR_OF_WEEK ? "week" : "day";
+      var span = " in the last " + plural(samples.known().size(), unit);
+      return least == most ? "always " + most + span : least + " to " + most + span;
+    }
+
+    /** The first hour of the episode, or of the spike hours that came to light before it. */
+    private Hour begin(List<Notice> told) {
+      var begin = told.get(0).topic.start;
+      var oldest = begin.plus(-Hour.NEWS);
+      while (begin.isAfter(oldest) && wasSpike(begin.plus(-1))) begin = begin.plus(-1);
+      return begin;
+    }
+
+    private boolean wasSpike(Hour hour) {
+      return judge.counts.knows(hour) && judge.verdict(hour) instanceof Spike;
+    }
+
+    /** What was told of hours that hold far more by now. */
+    private List<String> recounted(List<Notice> told) {
+      var lines = new ArrayList<String>();
+      for (var notice : told) {
+        var hour = notice.topic.hour;
+        boolean isCount = notice.topic.kind == Kind.SPIKE && judge.counts.knows(hour);
+        if (!isCount) continue;
+        long now = judge.counts.at(hour);
+        if (now < RECOUNTED * notice.facts.count) continue;
+        lines.add(time(hour.from()) + " was counted again: " + now + ", not " + notice.facts.count
+            + ".");
+      }
+      return lines;
+    }
+
+    /** The tags that have risen, those with the most tickets over the usual first. */
+    private static List<TagCount> causes(List<TagCount> ranked) {
+      var causes = new ArrayList<TagCount>();
+      for (var tag : ranked) if (tag.risen()) causes.add(tag);
+      causes.sort(Comparator.comparingDouble(TagCount::excess).reversed());
+      return causes;
+    }
+
+    /** What it is about, as far as the tags tell. */
+    private void causeLines(MailBody mail, Hour hour, HourTickets tickets, List<TagCount> ranked,
+        List<TagCount> causes) {
+      if (tickets.size() == 0) {
+        mail.line("Its tickets could not be read: " + tickets.missing() + ".");
+      } else if (ranked.isEmpty()) {
+        mail.line("None of its tickets carries a tag that is shown.");
+      } else if (!tagRule.canJudge(hour)) {
+        mail.line("What its tags usually are is not known yet.");
+      } else if (causes.isEmpty()) {
+        mail.line("No tag stands out beyond chance.");
+      } else {
+        var of = tickets.missing().isEmpty() ? "the " + tickets.size()
+            : "the " + tickets.size() + " that were read";
+        var cause = causes.get(0);
+        mail.line(cause.count() + " of " + of + " carry " + cause.tag() + ", usually "
+            + none(cause.usual()) + ".");
+        var more = new StringJoiner(", ");
+        int end = Math.min(1 + MORE_CAUSES, causes.size());
+        for (var tag : causes.subList(1, end)) {
+          more.add(tag.tag() + " (" + tag.count() + ", usually " + none(tag.usual()) + ")");
+        }
+        if (more.length() > 0) mail.line("Also risen: " + more + ".");
+      }
+    }
+
+    private static String none(double usual) {
+      return usual < 0.05 ? "none" : amount(usual);
+    }
+
+    /** One sender's flood is another thing than a hundred people in trouble. */
+    private void requesters(MailBody mail, HourTickets tickets) {
+      var requesters = tickets.requesters();
+      if (requesters.isEmpty()) return;
+      var busiest = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue());
+      int most = busiest.getValue();
+      boolean isFlood = most >= FLOOD && most * 2 >= tickets.size();
+      if (isFlood) {
+        mail.chatLine("One requester wrote " + most + " of the " + tickets.size() + ".");
+        mail.link("One requester wrote " + most + " of the " + tickets.size() + ": ",
+            "https://" + config.zendeskHost + "/agent/users/" + busiest.getKey());
+      } else if (requesters.size() == 1) {
+        mail.detail("One person wrote " + plural(most, "ticket") + ".");
+      } else if (most == 1) {
+        mail.detail(requesters.size() + " people wrote; no one more than once.");
+      } else {
+        mail.detail(requesters.size() + " people wrote; no one more than " + most + " times.");
+      }
+    }
+
+    private String inProgress(Hour hour, HourInProgress progress) {
+      var next = hour.plus(1);
+      var span = plural(progress.count, "ticket") + " from " + time(next.from()) + " to "
+          + time(progress.until);
+      var baseline = judge.baselines.of(next);
+      double part = Duration.between(next.from(), progress.until).toSeconds() / 3600.0;
+      if (baseline == null || part > 1) return "Since then: " + span + ".";
+      double usual = baseline.mean() * part;
+      var goesOn = progress.count > 1.5 * usual + 1 ? "Still coming: " : "Calmer since: ";
+      return goesOn + span + "; usual for these minutes: " + amount(usual) + ".";
+    }
+
+    private void tagTable(MailBody mail, Hour hour, HourTickets tickets, List<TagCount> ranked) {
+      var shown = new ArrayList<>(ranked.subList(0, Math.min(config.numTags, ranked.size())));
+      int more = 0;
+      for (var tag : ranked) {
+        if (!tag.risen() || shown.contains(tag) || more == MORE_RISEN) continue;
+        shown.add(tag);
+        more++;
+      }
+      var rows = new ArrayList<List<Cell>>();
+      for (var tag : shown) {
+        var name = Cell.link(cut(tag.tag(), TAG_WIDTH), cut(tag.tag(), 100),
+            agentSearch(hour, hour.plus(1), tag.tag()));
+        rows.add(tagRow(tag, name));
+      }
+      if (tickets.untagged() > 0) {
+        var percent = 100.0 * tickets.untagged() / tickets.size();
+        var none = new TagCount("(no tag)", tickets.untagged(), null, percent, false);
+        rows.add(tagRow(none, Cell.of(none.tag())));
+      }
+      if (rows.isEmpty()) return;
+      mail.table(List.of(Cell.of("Tags"), Cell.right("tickets", 7), Cell.right("usual", 6),
+          Cell.right("of all", 6), Cell.of("")), rows);
+      if (!tickets.missing().isEmpty()) {
+        mail.detail("Ranked from " + tickets.size() + " of its tickets (" + tickets.missing()
+            + ").");
+      }
+    }
+
+    private static List<Cell> tagRow(TagCount tag, Cell name) {
+      var mark = "";
+      if (tag.risen()) mark = "risen";
+      if (tag.risen() && tag.isNew()) mark = "NEW";
+      var usual = tag.usual() == null ? "" : decimal(tag.usual());
+      return List.of(name,
+          Cell.right(String.valueOf(tag.count()), 7),
+          Cell.right(usual, 6),
+          Cell.right(rounded(tag.percent()) + " %", 6),
+          Cell.of(mark));
+    }
+
+    /** Equal subjects stand once, with their number. @param tag null for all tickets */
+    private void examples(MailBody mail, HourTickets tickets, String tag) {
+      var bySubject = new LinkedHashMap<String, List<Ticket>>();
+      for (var ticket : tickets.with(tag)) {
+        var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
+        bySubject.computeIfAbsent(subject, absent -> new ArrayList<>()).add(ticket);
+      }
+      var groups = new ArrayList<>(bySubject.values());
+      groups.sort(Comparator.comparingInt((List<Ticket> group) -> -group.size()));
+      var rows = new ArrayList<List<Cell>>();
+      for (var group : groups.subList(0, Math.min(EXAMPLES, groups.size()))) {
+        var ticket = group.get(0);
+        var url = "https://" + config.zendeskHost + "/agent/tickets/" + ticket.id();
+        var id = "#" + ticket.id();
+        var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
+        var number = group.size() == 1 ? "" : group.size() + " x";
+        int width = MailBody.COLUMNS - 2 - id.length() - 2 - 5 - 2 - 6 - 2;
+        rows.add(List.of(Cell.link(id, id, url), Cell.noWrap(time(ticket.created())),
+            Cell.right(number, 6), Cell.of(cut(subject, width), cut(subject, 100))));
+      }
+      if (rows.isEmpty()) return;
+      var title = tag == null ? "Some of the tickets" : "Tickets with " + cut(tag, TAG_WIDTH);
+      mail.table(List.of(Cell.of(title), Cell.of(""), Cell.of(""), Cell.of("")), rows);
+    }
+
+    /** A row an hour: its count and a bar, the usual marked in it. */
+    private void last24Hours(MailBody mail, Hour last) {
+      last24Hours(mail, "The last 24 hours", last, this::count, this::usual);
+    }
+
+    private Double count(Hour hour) {
+      return judge.counts.knows(hour) ? Double.valueOf(judge.counts.at(hour)) : null;
+    }
+
+    private Double usual(Hour hour) {
+      var baseline = judge.baselines.of(hour);
+      return baseline == null ? null : baseline.mean();
+    }
+
+    private void last24Hours(MailBody mail, String title, Hour last, Function<Hour, Double> count,
+        Function<Hour, Double> usual) {
+      var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
+      double highest = 1;
+      for (var hour : hours) {
+        highest = Math.max(highest, Math.max(orZero(count.apply(hour)), orZero(usual.apply(hour))));
+      }
+      var rows = new ArrayList<List<Cell>>();
+      for (var hour : hours) {
+        rows.add(List.of(
+            Cell.noWrap(at(hour.from(), config.zone, "EEE d MMM HH:mm")),
+            Cell.right(orUnknown(count.apply(hour)), 7),
+            Cell.right(orUnknown(usual.apply(hour)), 6),
+            Cell.bar(orZero(count.apply(hour)) / highest, orZero(usual.apply(hour)) / highest)));
+      }
+      mail.table(List.of(Cell.of(title), Cell.right("tickets", 7), Cell.right("usual", 6),
+          Cell.of("")), rows);
+    }
+
+    private static double orZero(Double tickets) {
+      return tickets == null ? 0 : tickets;
+    }
+
+    private static String orUnknown(Double tickets) {
+      return tickets == null ? "?" : rounded(tickets);
+    }
+
+    private void thresholds(MailBody mail, Spike spike) {
+      var rows = new ArrayList<List<Cell>>();
+      for (var threshold : spike.thresholds().all()) {
+        var mark = threshold == spike.thresholds().effective() ? "decides" : "";
+        rows.add(List.of(Cell.of(threshold.words().get()),
+            Cell.right(decimal(threshold.shown()), 7), Cell.of(mark)));
+      }
+      mail.table(List.of(
+          Cell.of("Rule " + lower(judge.rule.name().name()) + ": a spike from "
+              + plural(spike.thresholds().least(), "ticket") + " on"),
+          Cell.of(""), Cell.of("")), rows);
+    }
+
+    private String nextNotice() {
+      var end = config.allClear ? ", and one when it is over" : "; none when it is over";
+      return switch (config.repeat) {
+        case EVERY -> "with the next hour like this" + end;
+        case GROWTH -> "when it grows by half" + end;
+        case FIRST -> config.allClear ? "when it is over" : "with the next spike";
+      };
+    }
+
+    // ---- The end of a spike ----
+
+    /** The notice about the end of a spike, from top to bottom. @param told oldest first */
+    Notice clear(Calm calm, List<Notice> told) {
+      var opening = told.get(0);
+      var begin = begin(told);
       var over = calm.hour();
-      var last = start; // its last hour
-      var peak = start;
+      var end = begin; // its last hour
+      var peak = opening.topic.hour;
       long highest = opening.facts.count;
       double excess = 0;
-      for (var hour = start; hour.isBefore(over); hour = hour.plus(1)) {
-        if (!judge.counts.knows(hour)) continue;
-        if (!(judge.verdict(hour) instanceof Spike spike)) continue;
-        last = hour;
+      for (var hour = begin; hour.isBefore(over); hour = hour.plus(1)) {
+        if (!judge.counts.knows(hour) || !(judge.verdict(hour) instanceof Spike spike)) continue;
+        end = hour;
         excess += spike.excess();
         if (spike.count() > highest) {
           highest = spike.count();
           peak = hour;
         }
       }
-      var headline = "Over at " + time(last.to()) + " UTC after "
-          + plural(last.since(start) + 1, "hour") + ".";
-      var now = plural(calm.count(), "ticket") + " at " + account() + " from " + span(over) + ", "
-          + day(over) + "; usual: " + amount(calm.baseline().mean) + ".";
-      var summary = "It began at " + dayAndTime(start) + ". "
-          + "At its peak " + plural(highest, "ticket") + " came from " + span(peak) + "; in all "
-          + rounded(excess) + " more than usual.";
+      var link = agentSearch(begin, end.plus(1), null);
       var mail = new MailBody();
 
-      mail.title(headline);
-      mail.line(now);
-      mail.line(summary);
-      if (isLate(over)) {
-        mail.line("This notice comes late, at " + dayAndTime(world.clock.instant()) + ".");
-      }
-      var chat = new ArrayList<>(List.of(headline, now, summary));
+      mail.title("Over after " + plural(end.since(begin) + 1, "hour") + ": the spike at "
+          + account() + " from " + span(begin, end.plus(1)) + ".");
+      mail.line("Peak: " + plural(highest, "ticket") + " from " + time(peak.from()) + " to "
+          + time(peak.to()) + "; usual: " + usualInWords(peak) + ". In all " + rounded(excess)
+          + " more than usual.");
       if (opening.facts.cause != null) {
-        var tag = "The tag that stood out was " + opening.facts.cause + ".";
-        mail.line(tag);
-        chat.add(tag);
+        mail.line("The tag that stood out: " + opening.facts.cause + ".");
       }
+      mail.line("Now: " + plural(calm.count(), "ticket") + " from " + time(over.from()) + " to "
+          + time(over.to()) + "; usual: " + amount(calm.baseline().mean()) + ".");
+      for (var recounted : recounted(told)) mail.line(recounted);
+
+      mail.gap();
+      mail.link("Its tickets: ", link);
       last24Hours(mail, over);
-      footer(mail);
+      mail.heading("For operators");
+      footer(mail, over);
 
-      var subject = opening.topic.subject;
-      var topic = new Topic(config.zendeskHost, config.query, over, Kind.CLEAR, start, subject);
       var baseline = calm.baseline();
-      var facts = new Facts(calm.count(), baseline.mean, baseline.percent(calm.count()),
-          opening.facts.cause, List.of(), agentSearch(over, ""));
-      return new Notice(topic, facts, mail.words(subject, chat, List.of()), null, null);
+      var facts = new Facts(calm.count(), baseline.mean(), baseline.percent(calm.count()),
+          opening.facts.cause, List.of(), link, null, null);
+      return notice(Kind.CLEAR, over, told, null, facts, mail.words(List.of()));
     }
 
-    private String usual(Spike spike) {
-      double mean = spike.baseline().mean;
-      long least = Long.MAX_VALUE;
-      long most = 0;
-      var samples = judge.baselines.samples(spike.hour()).known();
-      for (var sample : samples) {
-        least = Math.min(least, sample.count());
-        most = Math.max(most, sample.count());
+    private String usualInWords(Hour hour) {
+      var baseline = judge.baselines.of(hour);
+      return baseline == null ? "not known" : amount(baseline.mean());
+    }
+
+    // ---- Tickets stop, and come again ----
+
+    /** The notice that tickets stopped coming, from top to bottom. */
+    Notice stop(Hour last, Stop stop) {
+      var first = last.plus(1 - stop.hours());
+      var link = agentSearch(first, last.plus(1), null);
+      var mail = new MailBody();
+
+      mail.title("Tickets stopped at " + account() + ": " + stop.came() + " from "
+          + span(first, last.plus(1)) + ".");
+      mail.line("Usual in that time: " + amount(stop.usual()) + ".");
+      mail.line("What to look at: the contact form, the mail channel, Zendesk's status page "
+          + "(status.zendesk.com) and the suspended tickets. A holiday? Then add the day to "
+          + "IgnoredDays.");
+      mail.gap();
+      mail.link("Suspended tickets: ", "https://" + config.zendeskHost
+          + "/agent/filters/suspended");
+      mail.link("Its tickets: ", link);
+      last24Hours(mail, last);
+      mail.heading("For operators");
+      if (config.allClear) mail.line("The next notice comes when tickets come again.");
+      footer(mail, last);
+
+      var facts = new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
+      var subject = config.subject + " Tickets stopped: " + stop.came() + " instead of "
+          + amount(stop.usual()) + " in " + plural(stop.hours(), "hour") + " at " + account() + " ("
+          + dayAndTime(last) + ")";
+      return notice(Kind.STOP, last, List.of(), subject, facts, mail.words(List.of()));
+    }
+
+    /** The notice that tickets come again, from top to bottom. @param told oldest first */
+    Notice resumed(Hour last, Stop stop, List<Notice> told) {
+      var stopped = told.get(0).topic.hour;
+      var first = last.plus(1 - stop.hours());
+      var link = agentSearch(first, last.plus(1), null);
+      var mail = new MailBody();
+
+      mail.title("Tickets come again at " + account() + ": " + stop.came() + " from "
+          + span(first, last.plus(1)) + ".");
+      mail.line("Usual in that time: " + amount(stop.usual()) + ".");
+      mail.line("That they had stopped was told of " + dayAndTime(stopped) + ", when "
+          + told.get(0).facts.count + " had come instead of " + amount(told.get(0).facts.usual)
+          + ".");
+      mail.gap();
+      mail.link("The tickets since: ", link);
+      last24Hours(mail, last);
+      mail.heading("For operators");
+      footer(mail, last);
+
+      var facts = new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
+      return notice(Kind.RESUMED, last, told, null, facts, mail.words(List.of()));
+    }
+
+    // ---- A tag surges ----
+
+    /** The notice about tags that surge within a calm total, from top to bottom. */
+    Notice tag(Hour hour, List<TagVerdict> surges, HourTickets tickets) {
+      var first = surges.get(0);
+      var link = agentSearch(hour, hour.plus(1), first.tag());
+      var mail = new MailBody();
+
+      mail.title(plural(first.count(), "ticket") + " with " + first.tag() + " at " + account()
+          + " from " + span(hour) + ".");
+      for (var surge : surges) {
+        mail.line(surge.tag() + ": " + surge.together() + " in this hour and the one before; "
+            + "usual: " + none(surge.expected()) + ".");
       }
-      var times = mean == 0 ? ""
-          : ", so " + decimal(spike.count() / mean) + " times as many (" + rounded(spike.baseline()
-              .percent(spike.count())) + " % more)";
-      return "Usual at this hour: " + amount(mean) + times + ". The last " + samples.size()
-          + " held " + (least == most ? most + " each" : least + " to " + most) + ".";
-    }
-
-    /** What it is about, as far as the tags tell. */
-    private String causeLine(Spike spike, SpikeTickets tickets, TagCount cause) {
-      if (tickets.size() == 0) return "Its tickets could not be read: " + tickets.missing() + ".";
-      if (tickets.weeks() == 0) {
-        return "What its tags usually are is not known (" + tickets.noUsual() + ").";
-      }
-      if (tickets.ranked().isEmpty()) return "None of its tickets carries a tag that is shown.";
-      if (cause == null) return "No tag stands out beyond chance.";
-      var read = tickets.missing().isEmpty() ? "" : " that were read";
-      return cause.count() + " of the " + tickets.size() + read + " carry " + cause.tag()
-          + (cause.isNew() ? ", which this hour usually has on none."
-              : "; usual at this hour: " + amount(cause.usual()) + ".");
-    }
-
-    /** One sender's flood is another thing than a hundred people in trouble. */
-    private void flood(MailBody mail, Map<Long, Integer> requesters, int tickets) {
-      var busiest = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue());
-      mail.link("One requester wrote " + busiest.getValue() + " of the " + tickets + ": ",
-          "https://" + config.zendeskHost + "/agent/users/" + busiest.getKey());
-    }
-
-    /** @param most tickets of one of them */
-    private static String senders(int people, int most) {
-      if (people == 1) return "One person wrote " + plural(most, "ticket") + ".";
-      var wrote = people + " people wrote; no one more than ";
-      return wrote + (most == 1 ? "once." : most + " times.");
-    }
-
-    private String soFar(Hour hour, HourInProgress soFar) {
-      var next = hour.plus(1);
-      var usual = judge.baselines.of(next);
-      double part = Duration.between(next.from(), soFar.until).toSeconds() / 3600.0;
-      var beside = usual == null || part > 1 ? ""
-          : " (usual for these minutes: " + amount(usual.mean * part) + ")";
-      return "Since " + time(next.from()) + ", up to " + time(soFar.until) + " UTC: "
-          + plural(soFar.count, "ticket") + beside + ".";
-    }
-
-    private void tagTable(MailBody mail, Hour hour, SpikeTickets tickets) {
-      var shown = new ArrayList<>(tickets.top(config.numTags));
-      int more = 0;
-      for (var tag : tickets.ranked()) {
-        if (!tag.risen() || shown.contains(tag) || more == MORE_RISEN) continue;
-        shown.add(tag);
-        more++;
-      }
-      var untagged = tickets.untagged();
-      boolean hasUntagged = untagged.count() > 0
-          || untagged.usual() != null && untagged.usual() > 0;
-
-      var rows = new ArrayList<List<Cell>>();
-      for (var tag : shown) {
-        var words = " tags:\"" + tag.tag().replace("\"", "") + "\"";
-        rows.add(tagRow(tag, Cell.link(cut(tag.tag(), TAG_WIDTH), cut(tag.tag(), 100),
-            agentSearch(hour, words))));
-      }
-      if (hasUntagged && tickets.size() > 0) rows.add(tagRow(untagged, Cell.of(untagged.tag())));
-      if (rows.isEmpty()) return;
-      mail.table(List.of(Cell.of("Tags"), Cell.right("tickets", 7), Cell.right("usual", 6),
-          Cell.right("of all", 6), Cell.of("")), rows);
-      if (!tickets.missing().isEmpty()) {
-        mail.line("Ranked from " + tickets.size() + " of its tickets (" + tickets.missing()
-            + ").");
-      }
-    }
-
-    private static List<Cell> tagRow(TagCount tag, Cell name) {
-      var mark = tag.isNew() && tag.count() > 0 ? "NEW" : tag.risen() ? "risen" : "";
-      return List.of(name,
-          Cell.right(String.valueOf(tag.count()), 7),
-          Cell.right(tag.usual() == null ? "?" : decimal(tag.usual()), 6),
-          Cell.right(rounded(tag.percent()) + " %", 6),
-          Cell.of(mark));
-    }
-
-    private void examples(MailBody mail, SpikeTickets tickets, TagCount cause) {
-      var rows = new ArrayList<List<Cell>>();
-      for (var ticket : tickets.examples(cause, EXAMPLES)) {
-        var url = "https://" + config.zendeskHost + "/agent/tickets/" + ticket.id();
-        var id = "#" + ticket.id();
-        var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
-        int width = MailBody.COLUMNS - 2 - id.length() - 2 - 5 - 2;
-        rows.add(List.of(Cell.link(id, id, url), Cell.noWrap(time(ticket.created())),
-            Cell.of(cut(subject, width), cut(subject, 100))));
-      }
-      if (rows.isEmpty()) return;
-      var title = cause == null ? "Some of the tickets"
-          : "Tickets with " + cut(cause.tag(), TAG_WIDTH);
-      mail.table(List.of(Cell.of(title), Cell.of(""), Cell.of("")), rows);
-    }
-
-    /** A row an hour: its count and a bar, the usual marked in it. */
-    private void last24Hours(MailBody mail, Hour last) {
-      var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
-      double highest = 1;
-      for (var hour : hours) {
-        highest = Math.max(highest, Math.max(known(hour), usualMean(hour)));
-      }
-      var rows = new ArrayList<List<Cell>>();
-      for (var hour : hours) {
-        boolean isKnown = judge.counts.knows(hour);
-        var usual = judge.baselines.of(hour);
-        rows.add(List.of(
-            Cell.noWrap(day(hour) + " " + time(hour.from())),
-            Cell.right(isKnown ? String.valueOf(judge.counts.at(hour)) : "?", 7),
-            Cell.right(usual == null ? "?" : rounded(usual.mean), 6),
-            Cell.bar(known(hour) / highest, usualMean(hour) / highest)));
-      }
-      mail.table(List.of(Cell.of("The last 24 hours"), Cell.right("tickets", 7),
-          Cell.right("usual", 6), Cell.of("")), rows);
-    }
-
-    private double known(Hour hour) {
-      return judge.counts.knows(hour) ? judge.counts.at(hour) : 0;
-    }
-
-    private double usualMean(Hour hour) {
+      var total = "All tickets: " + judge.counts.at(hour);
       var usual = judge.baselines.of(hour);
-      return usual == null ? 0 : usual.mean;
-    }
-
-    private void why(MailBody mail, Spike spike) {
-      var rows = new ArrayList<List<Cell>>();
-      for (var threshold : spike.thresholds().all()) {
-        boolean decides = threshold == spike.thresholds().effective();
-        rows.add(List.of(
-            Cell.of(threshold.words().get()),
-            Cell.right(decimal(threshold.shown()), 7),
-            Cell.of(decides ? "decides" : "")));
+      if (usual != null) total += "; usual: " + amount(usual.mean());
+      mail.line(total + ".");
+      mail.gap();
+      for (var surge : surges) {
+        mail.link(surge.count() + " with " + cut(surge.tag(), TAG_WIDTH) + ": ",
+            agentSearch(hour, hour.plus(1), surge.tag()));
       }
-      mail.table(List.of(
-          Cell.of("Why this notice: rule " + lower(judge.rule.name.name()) + ", a spike from "
-              + plural(spike.thresholds().least(), "ticket") + " on"),
-          Cell.of(""), Cell.of("")), rows);
+      examples(mail, tickets, first.tag());
+      last24Hours(mail, cut(first.tag(), 20) + ", 24 hours", hour,
+          each -> tagRule.tags().knows(each)
+              ? Double.valueOf(tagRule.tags().count(each, first.tag())) : null,
+          each -> tagRule.usual(each, first.tag()));
+      mail.heading("For operators");
+      mail.line("A tag is told once in 24 hours, and not while the total is a spike.");
+      footer(mail, hour);
+
+      var facts = new Facts(first.count(), first.expected(), null, first.tag(), List.of(), link,
+          null, surges);
+      var subject = config.subject + " " + first.count() + " with " + cut(first.tag(), 40)
+          + " at " + account() + ", usually " + none(first.expected()) + " (" + dayAndTime(hour)
+          + ")";
+      return notice(Kind.TAG, hour, List.of(), subject, facts, mail.words(List.of()));
     }
 
-    private String scope() {
-      return config.query.isEmpty() ? "all tickets of " + config.zendeskHost
-          : "the tickets of " + config.zendeskHost + " that match " + config.query;
+    // ---- What all notices have ----
+
+    /** @param subject of a first notice, or null where one was told: then it is that one's */
+    private Notice notice(Kind kind, Hour hour, List<Notice> told, String subject, Facts facts,
+        Words words) {
+      var start = hour;
+      if (!told.isEmpty()) {
+        start = told.get(0).topic.start;
+        subject = told.get(0).topic.subject;
+      }
+      var topic = new Topic(config.zendeskHost, config.query, hour, kind, start, subject);
+      return new Notice(topic, facts, words.titled(subject));
     }
 
-    private String nextMail() {
-      var end = config.allClear ? ", and one when it is over." : "; none when it is over.";
-      return switch (config.repeat) {
-        case EVERY -> "The next mail comes with the next hour like this" + end;
-        case GROWTH -> "The next mail comes when it grows by half" + end;
-        case FIRST -> config.allClear ? "The next mail comes when it is over."
-            : "This is the only mail about it.";
-      };
-    }
-
-    private void footer(MailBody mail) {
-      mail.line(NAME + " " + VERSION + " on " + world.host() + ", " + config.shown());
-    }
-
-    private boolean isLate(Hour hour) {
-      return !world.clock.instant().isBefore(hour.plus(2).to());
+    private void footer(MailBody mail, Hour hour) {
+      var counted = "all tickets of " + config.zendeskHost;
+      if (!config.query.isEmpty()) {
+        counted = "the tickets of " + config.zendeskHost + " that match " + config.query;
+      }
+      mail.detail("Counted: " + counted + ". For more: explain " + hour.name() + " (UTC).");
+      mail.detail(NAME + " " + VERSION + " on " + world.host() + ", " + config.shown());
     }
 
     /** The first tags, for a code fence of a chat. */
     private static List<String> chatRows(List<TagCount> tags) {
       var rows = new ArrayList<String>();
       for (var tag : tags.subList(0, Math.min(CHAT_TAGS, tags.size()))) {
-        var usual = tag.usual() == null ? "?" : decimal(tag.usual());
-        rows.add("%-30s %6d, usual %s".formatted(cut(tag.tag(), 30), tag.count(), usual));
+        var row = "%-30s %6d".formatted(cut(tag.tag(), 30), tag.count());
+        if (tag.usual() != null) row += ", usual " + decimal(tag.usual());
+        rows.add(row);
       }
       return rows;
     }
@@ -3040,70 +4078,126 @@ final class SpikeNotifier implements Callable<Integer> {
       return config.zendeskHost.replace(".zendesk.com", "");
     }
 
-    /** Zendesk's own search, in the agents' pages. No ampersand: chats treat it each their way. */
-    private String agentSearch(Hour hour, String more) {
-      var query = "type:ticket created>=%s created<%s%s %s"
-          .formatted(hour.from(), hour.to(), more, config.query).strip();
-      return "https://" + config.zendeskHost + "/agent/search/1?q=" + encode(query);
+    /**
+     * Zendesk's own search, in the agents' pages. No ampersand: chats treat it each their way.
+     *
+     * @param tag null for all tickets of the span
+     */
+    private String agentSearch(Hour from, Hour to, String tag) {
+      var words = "type:ticket created>=%s created<%s".formatted(from.from(), to.from());
+      if (tag != null) words += " tags:\"" + tag.replace("\"", "") + "\"";
+      return "https://" + config.zendeskHost + "/agent/search/1?q="
+          + encode((words + " " + config.query).strip());
     }
 
-    /** Such as "14:00 to 15:00 UTC (15:00 to 16:00 Europe/Berlin)". */
+    /** Such as "14:00 to 15:00 UTC, Wed 25 Nov", on the clock of TimeZone. */
     private String span(Hour hour) {
-      var utc = time(hour.from()) + " to " + time(hour.to()) + " UTC";
-      var zone = config.zone;
-      if (hour.isUtcIn(zone)) return utc;
-      boolean sameDay = hour.date(zone).equals(hour.date(ZoneOffset.UTC));
-      var local = at(hour.from(), zone, sameDay ? "HH:mm" : "EEE HH:mm") + " to "
-          + at(hour.to(), zone, "HH:mm");
-      return utc + " (" + local + " " + zone.getId() + ")";
+      return span(hour, hour.plus(1));
+    }
+
+    private String span(Hour from, Hour end) {
+      boolean isOneDay = end.plus(-1).date(config.zone).equals(from.date(config.zone));
+      var zone = config.zone.getId();
+      if (isOneDay) {
+        return time(from.from()) + " to " + time(end.from()) + " " + zone + ", "
+            + at(from.from(), config.zone, "EEE d MMM");
+      }
+      return at(from.from(), config.zone, "EEE d MMM, HH:mm") + " to "
+          + at(end.from(), config.zone, "EEE d MMM, HH:mm") + " " + zone;
+    }
+
+    private String time(Instant time) {
+      return at(time, config.zone, "HH:mm");
+    }
+
+    private String dayAndTime(Hour hour) {
+      return at(hour.from(), config.zone, "EEE d MMM, HH:mm") + " " + config.zone.getId();
     }
   }
 
   /**
-   * Writes a mail twice: as plain text of 80 columns, and as HTML of tables and inline styles,
-   * which is what Outlook and Gmail show.
+   * Writes a notice for mail, as plain text of 80 columns and as HTML of tables and inline styles,
+   * which is what Outlook and Gmail show, and for chats, which get the head alone.
    */
   static final class MailBody {
     static final int COLUMNS = 80;
     private static final int LONGEST_TABLE_END = 50_000; // characters; Gmail clips at 102 kB
     private static final String FONT = "font-family:Arial,Helvetica,sans-serif;";
+    private static final String CELL = "font-size:14px;line-height:20px;";
 
-    private final List<String> text = new ArrayList<>();
+    private final StringBuilder text = new StringBuilder();
     private final StringBuilder html = new StringBuilder();
+    private final List<String> chat = new ArrayList<>();
+    private String fresh;
+    private boolean isHead = true; // up to the first table
+    private boolean isBelowHeading;
 
     void title(String words) {
-      text.add(wrapped(words));
+      chat.add(words);
+      text.append(wrapped(words)).append('\n');
       html.append("<h1 style=\"margin:0 0 12px;font-size:19px;line-height:26px\">")
           .append(escape(words)).append("</h1>\n");
     }
 
+    /** A line of mail, and of chat while it is about what has happened. */
     void line(String words) {
-      text.add(wrapped(words));
+      if (isHead) chat.add(words);
+      detail(words);
+    }
+
+    /** A line of mail alone. */
+    void detail(String words) {
+      text.append(wrapped(words)).append('\n');
       html.append(paragraph(escape(words)));
     }
 
+    /** A line that a late notice leaves out. */
+    void freshLine(String words) {
+      fresh = words;
+      line(words);
+    }
+
+    /** A line of chat alone. */
+    void chatLine(String words) {
+      chat.add(words);
+    }
+
     void link(String words, String url) {
-      text.add((words.length() + url.length() > COLUMNS ? words.strip() + "\n" : words) + url);
+      boolean isLong = words.length() + url.length() > COLUMNS;
+      text.append(isLong ? words.strip() + "\n" : words).append(url).append('\n');
       html.append(paragraph(anchor(url, escape(words.replaceFirst(": $", "")))));
     }
 
+    void gap() {
+      text.append('\n');
+    }
+
+    void heading(String words) {
+      isHead = false;
+      isBelowHeading = true;
+      gap();
+      text.append(words).append('\n');
+      html.append("<p style=\"margin:16px 0 4px\"><b>").append(escape(words)).append("</b></p>\n");
+    }
+
     private static String paragraph(String html) {
-      return "<p style=\"margin:0 0 12px;word-break:break-word;overflow-wrap:anywhere\">" + html
+      return "<p style=\"margin:0 0 10px;word-break:break-word;overflow-wrap:anywhere\">" + html
           + "</p>\n";
     }
 
     /** @param head the title, then what stands over each further column */
     void table(List<Cell> head, List<List<Cell>> rows) {
-      var lines = new ArrayList<String>();
+      isHead = false;
+      if (!isBelowHeading) gap();
+      isBelowHeading = false;
       boolean hasHeads = head.stream().skip(1).anyMatch(cell -> !cell.text.isEmpty());
       int width = hasHeads ? columns(head.get(0).text) - 2 : 0;
       for (var row : rows) width = Math.max(width, columns(row.get(0).text));
-      lines.add(textRow(head, width + 2));
-      for (var row : rows) lines.add("  " + textRow(row, width));
-      text.add(String.join("\n", lines));
+      text.append(textRow(head, width + 2)).append('\n');
+      for (var row : rows) text.append("  ").append(textRow(row, width)).append('\n');
 
-      html.append("<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"width:100%;"
-          + "border-collapse:collapse;margin:0 0 16px\">\n<tr>");
+      html.append("<table width=\"100%\" cellpadding=\"2\" cellspacing=\"0\" style=\"width:100%;")
+          .append(FONT).append(CELL).append("margin:0 0 16px\">\n<tr>");
       for (var cell : head) html.append(cell.element(cell.text.isEmpty() ? "td" : "th"));
       html.append("</tr>\n");
       int left = 0;
@@ -3162,33 +4256,34 @@ final class SpikeNotifier implements Callable<Integer> {
       return "<a href=\"" + escape(url) + "\">" + html + "</a>";
     }
 
-    Words words(String title, List<String> chat, List<String> rows) {
-      return new Words(String.join("\n\n", text) + "\n", page(title), List.copyOf(chat), rows);
+    /** @param rows the first tags, for chats */
+    Words words(List<String> rows) {
+      return new Words(text.toString(), page(), List.copyOf(chat), rows, fresh);
     }
 
-    private String page(String title) {
+    private String page() {
       return """
           <!DOCTYPE html>
           <html lang="en"><head><meta charset="utf-8">
           <meta name="viewport" content="width=device-width">
           <meta name="color-scheme" content="light dark">
-          <meta name="supported-color-schemes" content="light dark"><title>%s</title></head>
+          <meta name="supported-color-schemes" content="light dark"><title></title></head>
           <body style="margin:0;padding:16px">
           <table role="presentation" width="600" align="center" cellpadding="0" cellspacing="0" \
           style="width:100%%;max-width:600px;table-layout:fixed"><tr>
           <td style="%sfont-size:15px;line-height:22px;padding:0">
           %s</td></tr></table></body></html>
-          """.formatted(escape(title), FONT, html);
+          """.formatted(FONT, html);
     }
   }
 
-  /** A cell of a table, as plain text and as HTML; {@code style} is that of its {@code td}. */
-  record Cell(String text, String html, String style) {
+  /** A cell of a table, as plain text and as HTML; {@code attributes} are those of its element. */
+  record Cell(String text, String html, String attributes) {
     private static final int BAR = 24; // characters
-    private static final double STROKE = 0.01; // of the bar
-    private static final String BREAKS = "word-break:break-word;overflow-wrap:anywhere";
-    private static final String WHOLE = "white-space:nowrap";
-    private static final String NARROW = WHOLE + ";width:1%";
+    private static final int BAR_WIDTH = 200; // pixels
+    private static final String BREAKS = " style=\"word-break:break-word;overflow-wrap:anywhere\"";
+    private static final String WHOLE = " nowrap";
+    private static final String NARROW = " nowrap width=\"1%\"";
 
     static Cell of(String words) {
       return of(words, words);
@@ -3202,7 +4297,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     static Cell right(String digits, int width) {
       var text = " ".repeat(Math.max(0, width - digits.length())) + digits;
-      return new Cell(text, escape(digits), "text-align:right;" + NARROW);
+      return new Cell(text, escape(digits), " align=\"right\"" + NARROW);
     }
 
     static Cell noWrap(String words) {
@@ -3210,56 +4305,53 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     static Cell link(String words, String longer, String url) {
-      var style = longer.length() <= 22 ? WHOLE : BREAKS;
-      return new Cell(clean(words), MailBody.anchor(url, escape(longer)), style);
+      boolean isShort = longer.length() <= 22;
+      return new Cell(clean(words), MailBody.anchor(url, escape(longer)),
+          isShort ? WHOLE : BREAKS);
     }
 
     /**
-     * Up to the usual in blue, beyond in red; a stroke between two gaps marks the usual, for those
-     * to whom blue and red are one grey. Both within [0, 1].
+     * Up to the usual in blue, beyond in red; a stroke marks the usual, for those to whom blue and
+     * red are one grey. Both within [0, 1].
      */
     static Cell bar(double count, double usual) {
       int mark = (int) Math.round(usual * BAR);
       var text = new StringBuilder("#".repeat((int) Math.round(count * BAR)));
       while (text.length() <= mark) text.append(' ');
       text.setCharAt(mark, '|');
-      var html = "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" "
-          + "cellspacing=\"0\" style=\"width:100%;border-collapse:collapse\"><tr>"
-          + piece(Math.min(count, usual), "background-color:#4477aa")
-          + piece(usual - count, "")
-          + piece(STROKE, "")
-          + piece(STROKE, "background-color:#767676")
-          + piece(STROKE, "")
-          + piece(count - usual, "background-color:#cc3311")
-          + piece(1 - Math.max(count, usual), "")
+      var html = "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" height=\"12\">"
+          + "<tr>"
+          + piece(Math.min(count, usual) * BAR_WIDTH, " bgcolor=\"#4477aa\"")
+          + piece((usual - count) * BAR_WIDTH, "")
+          + piece(2, "")
+          + piece(2, " bgcolor=\"#767676\"")
+          + piece(2, "")
+          + piece((count - usual) * BAR_WIDTH, " bgcolor=\"#cc3311\"")
           + "</tr></table>";
-      return new Cell(text.toString(), html, "width:50%;padding:7px 0"); // as high as a line
+      return new Cell(text.toString(), html, "");
     }
 
-    private static String piece(double part, String style) {
-      if (part < 0.005) return "";
-      double percent = Math.max(1, part * (100 - 3)); // without stroke and gaps
-      return "<td width=\"%.0f%%\" style=\"%s%s\">&nbsp;</td>"
-          .formatted(percent, "font-size:1px;line-height:12px;height:12px;", style);
+    private static String piece(double width, String color) {
+      if (width < 1) return "";
+      return "<td width=\"%.0f\"%s></td>".formatted(width, color);
     }
 
     String element(String name) {
-      return "<%1$s align=\"left\" valign=\"top\" style=\"%2$sfont-size:14px;line-height:20px;"
-          .formatted(name, MailBody.FONT)
-          + "padding:3px 8px 3px 0;border-bottom:1px solid #888888;%s\">%s</%s>"
-          .formatted(style, html, name);
+      var head = name.equals("th") ? " align=\"left\"" : "";
+      if (attributes.contains("align=")) head = "";
+      return "<" + name + head + attributes + ">" + html + "</" + name + ">";
     }
   }
 
   // ==== Tags: what are the tickets about ========================================================
 
   /**
-   * A tag of a spike's tickets.
+   * A tag of an hour's tickets.
    *
    * @param count   the tickets that carry it
-   * @param usual   how many carry it in that hour as a rule, or null when that is not known
+   * @param usual   how many of that hour's tickets usually do, or null when that is not known
    * @param percent of all tickets that were read
-   * @param risen   whether its share of the tickets is above its usual share beyond chance
+   * @param risen   whether it came far more often than it usually does, see TagRule
    */
   record TagCount(String tag, long count, Double usual, double percent, boolean risen) {
     double excess() {
@@ -3275,7 +4367,6 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Tally {
     private final Set<String> omitted;
     private final Map<String, Tag> tags = new HashMap<>();
-    private long tickets;
     private long untagged;
 
     /** A tag, how often it came, and the ticket and place where it came first. */
@@ -3284,12 +4375,6 @@ final class SpikeNotifier implements Callable<Integer> {
       private Ticket first;
       private int place;
       private long tickets;
-
-      private boolean isAfter(Ticket ticket) {
-        if (first == null) return true;
-        int order = ticket.created().compareTo(first.created());
-        return order < 0 || order == 0 && ticket.id() < first.id();
-      }
     }
 
     Tally(Collection<String> omitted) {
@@ -3297,7 +4382,6 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     void add(Ticket ticket) {
-      tickets++;
       if (ticket.tags().isEmpty()) untagged++;
       var counted = new HashSet<String>();
       for (int i = 0; i < ticket.tags().size(); i++) {
@@ -3306,73 +4390,107 @@ final class SpikeNotifier implements Callable<Integer> {
         if (omitted.contains(key) || !counted.add(key)) continue;
         var tag = tags.computeIfAbsent(key, absent -> new Tag());
         tag.tickets++;
-        if (!tag.isAfter(ticket)) continue;
+        boolean isEarlier = tag.first == null || EARLIEST_FIRST.compare(ticket, tag.first) < 0;
+        if (!isEarlier) continue;
         tag.spelled = spelled;
         tag.first = ticket;
         tag.place = i;
       }
     }
 
-    long tickets() {
-      return tickets;
-    }
+    private static final Comparator<Ticket> EARLIEST_FIRST =
+        Comparator.comparing(Ticket::created).thenComparing(Ticket::id);
 
-    long untagged() {
-      return untagged;
-    }
-
-    private long of(String key) {
-      return tags.containsKey(key) ? tags.get(key).tickets : 0;
+    private long count(String key) {
+      return tags.get(key).tickets;
     }
 
     /** The keys, the most frequent first, equals in the order of first appearance. */
     private List<String> ranked() {
-      Comparator<String> byCount = Comparator.comparingLong(key -> -of(key));
+      Comparator<String> byCount = Comparator.comparingLong(key -> -count(key));
       return tags.keySet().stream().sorted(byCount
-          .thenComparing(key -> tags.get(key).first.created())
-          .thenComparing(key -> tags.get(key).first.id())
+          .thenComparing(key -> tags.get(key).first, EARLIEST_FIRST)
           .thenComparing(key -> tags.get(key).place)).toList();
     }
   }
 
-  /** The tickets of a spike, beside what the same hour held in the last weeks. */
-  static final class SpikeTickets {
-    private static final double CHANCE = 3; // deviations; many tags are looked at
-    private static final int FEWEST = 3; // tickets that may tell of a cause
-    private static final int FEW_BEFORE = 10; // tickets of all weeks
+  /** The tickets of an hour, as far as they were read. */
+  static final class HourTickets {
+    private static final int MOST = 50_000; // tickets
 
     private final List<Ticket> tickets = new ArrayList<>();
+    private final Set<Long> ids = new HashSet<>();
     private final Tally tally;
-    private final List<Tally> weeks = new ArrayList<>();
+    private boolean isRead; // to the last page
+    private String nextPage; // of search, or null
     private String missing = "";
-    private String noUsual = "";
 
-    SpikeTickets(Collection<String> omitted) {
+    HourTickets(Collection<String> omitted) {
       this.tally = new Tally(omitted);
     }
 
-    /** @param ticket another one each time: whoever reads pages drops doubles */
+    /** The first page, which may be all. */
+    void add(TicketPage page, Hour hour, World world) {
+      for (var ticket : page.tickets()) add(ticket, hour, world);
+      nextPage = page.next();
+      isRead = nextPage == null || page.count() <= size();
+      if (size() < page.count()) missing = "the others are invalid or were not found";
+    }
+
+    private void add(Ticket ticket, Hour hour, World world) {
+      boolean isNew = ticket.isWithin(hour.from(), hour.to()) && ids.add(ticket.id());
+      if (isNew) add(ticket.sanitized(world));
+    }
+
     void add(Ticket ticket) {
       tickets.add(ticket);
       tally.add(ticket);
     }
 
-    void addWeek(Tally week) {
-      weeks.add(week);
-    }
-
-    /** @param why not all tickets of the spike are here */
     void setMissing(String why) {
       missing = why;
     }
 
-    /** @param why there are no usual counts */
-    void setNoUsual(String why) {
-      noUsual = why;
+    /** What the first page did not hold: by export, or page by page where that fails. */
+    void readRest(Zendesk zendesk, Hour hour, long count, Patience patience, World world) {
+      if (isRead) return;
+      isRead = true;
+      var end = hour.plus(1);
+      var trouble = read(zendesk.export(hour, end, Zendesk.PAGE, patience), hour, world);
+      if (!trouble.isEmpty() && count <= Zendesk.SEARCH_MOST) {
+        trouble = read(zendesk.search(hour, nextPage, patience), hour, world);
+      }
+      missing = "";
+      if (size() >= MOST) {
+        missing = "more are not read";
+      } else if (size() < count) {
+        missing = trouble.isEmpty() ? "the others are invalid or were not found" : trouble;
+      }
+      isRead = trouble.isEmpty();
+    }
+
+    /** @return why it did not get to the end, or an empty text */
+    private String read(Iterator<List<Ticket>> pages, Hour hour, World world) {
+      try {
+        while (size() < MOST && pages.hasNext()) {
+          int before = size();
+          for (var ticket : pages.next()) add(ticket, hour, world);
+          if (size() == before) return ""; // no end would be in sight
+        }
+        return "";
+      } catch (Fault e) {
+        world.detail(e.getMessage());
+        return e.getMessage();
+      }
     }
 
     int size() {
       return tickets.size();
+    }
+
+    /** Whether all pages were read. */
+    boolean isRead() {
+      return isRead;
     }
 
     /** Why not all tickets are here; empty when they are. */
@@ -3380,79 +4498,43 @@ final class SpikeNotifier implements Callable<Integer> {
       return missing;
     }
 
-    /** Why the usual counts are not known; means nothing where there are weeks. */
-    String noUsual() {
-      return noUsual;
+    /** How many carry each tag, omitted ones too; in lower case. */
+    Map<String, Long> tagCounts() {
+      var counts = new HashMap<String, Long>();
+      for (var ticket : tickets) {
+        for (var tag : ticket.distinctTags()) counts.merge(tag, 1L, Long::sum);
+      }
+      return counts;
     }
 
-    int weeks() {
-      return weeks.size();
-    }
-
-    /** Every tag, the most frequent first. */
-    List<TagCount> ranked() {
+    /** Every tag that is not omitted, the most frequent first. */
+    List<TagCount> ranked(Hour hour, TagRule rule) {
       var ranked = new ArrayList<TagCount>();
       for (var key : tally.ranked()) {
-        long count = tally.of(key);
-        long before = weeks.stream().mapToLong(week -> week.of(key)).sum();
-        ranked.add(counted(tally.tags.get(key).spelled, count, before));
+        long count = tally.count(key);
+        ranked.add(new TagCount(tally.tags.get(key).spelled, count, rule.usual(hour, key),
+            100.0 * count / size(), rule.isRisen(hour, key)));
       }
       return ranked;
     }
 
-    /** The most frequent tags. */
-    List<TagCount> top(int most) {
-      var ranked = ranked();
+    List<TagCount> top(int most, Hour hour, TagRule rule) {
+      var ranked = ranked(hour, rule);
       return ranked.subList(0, Math.min(most, ranked.size()));
     }
 
-    TagCount untagged() {
-      long before = weeks.stream().mapToLong(Tally::untagged).sum();
-      return counted("(no tag)", tally.untagged, before);
+    long untagged() {
+      return tally.untagged;
     }
 
-    private TagCount counted(String tag, long count, long before) {
-      Double usual = weeks.isEmpty() ? null : (double) before / weeks.size();
-      double percent = size() == 0 ? 0 : 100.0 * count / size();
-      return new TagCount(tag, count, usual, percent, hasRisen(count, before));
-    }
-
-    /** Compares two shares: deviations between them if both came from the same urn. */
-    private boolean hasRisen(long count, long before) {
-      double now = size();
-      double then = weeks.stream().mapToLong(Tally::tickets).sum();
-      if (weeks.isEmpty() || count < FEWEST) return false;
-      if (then < FEW_BEFORE) return before == 0 && count * 2 >= now; // shares of few tell nothing
-      double share = (count + before) / (now + then);
-      double deviation = Math.sqrt(share * (1 - share) * (1 / now + 1 / then));
-      double difference = count / now - before / then;
-      return deviation > 0 && difference >= CHANCE * deviation;
-    }
-
-    /** The risen tag with the largest excess, or null when none stands out. */
-    TagCount cause() {
-      TagCount cause = null;
-      for (var tag : ranked()) {
-        if (tag.risen && (cause == null || tag.excess() > cause.excess())) cause = tag;
-      }
-      return cause;
-    }
-
-    /** Tickets with that tag, or of all for null, spread over the hour, oldest first. */
-    List<Ticket> examples(TagCount tag, int most) {
+    /** Tickets with that tag, or of all for null, oldest first. */
+    List<Ticket> with(String tag) {
       var carriers = new ArrayList<Ticket>();
       for (var ticket : tickets) {
-        boolean carries = tag == null
-            || ticket.tags().stream().anyMatch(each -> lower(each).equals(lower(tag.tag)));
-        if (carries) carriers.add(ticket);
+        if (tag == null || ticket.distinctTags().contains(lower(tag))) carriers.add(ticket);
       }
-      carriers.sort(Comparator.comparing(Ticket::created).thenComparing(Ticket::id));
-      if (carriers.size() <= most) return carriers;
-      var spread = new ArrayList<Ticket>();
-      for (int i = 0; i < most; i++) {
-        spread.add(carriers.get((int) ((long) i * (carriers.size() - 1) / (most - 1))));
-      }
-      return spread;
+      carriers.sort(Tally.EARLIEST_FIRST);
+      return carriers;
     }
 
     /** Tickets by requester. */
@@ -3476,6 +4558,7 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   record Ticket(Long id, Instant created, String subject, Long requester, List<String> tags,
       String type) {
+
     /** Field by field, so that one that makes no sense costs itself only. */
     @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
     static Ticket of(JsonNode json) {
@@ -3500,7 +4583,21 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    /** Whether it makes sense, and belongs to the span that was asked for. */
+    /** Its tags in lower case, each once. */
+    Set<String> distinctTags() {
+      var distinct = new LinkedHashSet<String>();
+      for (var tag : tags) distinct.add(lower(tag));
+      return distinct;
+    }
+
+    /** With other people's words made fit to be shown: no secret, no address to click on. */
+    Ticket sanitized(World world) {
+      var shown = subject == null ? null : unclickable(world.sanitize(subject));
+      var shownTags = tags.stream().map(world::sanitize).toList();
+      return new Ticket(id, created, shown, requester, shownTags, type);
+    }
+
+    /** Whether it is valid, and belongs to the span that was asked for. */
     boolean isWithin(Instant from, Instant to) {
       return id != null && created != null && !created.isBefore(from) && created.isBefore(to);
     }
@@ -3523,13 +4620,12 @@ final class SpikeNotifier implements Callable<Integer> {
       @JsonDeserialize(using = ErrorReader.class) String description) {
     TicketCount {
       Http.expect(error == null, "answers the error " + error + ": " + description);
-      Http.expect(count != null && count >= 0, "no count in its answer");
     }
   }
 
   /** A page of search, which has {@code next_page}, or of search/export, which has the rest. */
   @JsonIgnoreProperties(ignoreUnknown = true)
-  record TicketPage(List<Ticket> results, String next_page, Links links, Meta meta,
+  record TicketPage(Long count, List<Ticket> results, String next_page, Links links, Meta meta,
       @JsonDeserialize(using = ErrorReader.class) String error,
       @JsonDeserialize(using = ErrorReader.class) String description) {
     @JsonIgnoreProperties(ignoreUnknown = true)
@@ -3565,7 +4661,7 @@ final class SpikeNotifier implements Callable<Integer> {
     static final int SEARCH_MOST = 1000; // search gives no more results, the rest is export's
     static final int PAGE = 1000;        // of export
     static final int SMALL_PAGE = 100;   // for when big pages are too slow for Zendesk
-    private static final Instant FIRST_PLAUSIBLE = Instant.parse("2020-01-01T00:00:00Z");
+    private static final long MOST_TICKETS = 9_999_999; // of an hour
     private static final LocalDate WARNED_FROM = LocalDate.of(2027, 1, 1);
 
     private final Config config;
@@ -3574,7 +4670,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private Token token;
     private boolean tokenWorked;
     private long tokenEnds; // on the ticker
-    private Instant serverTime;
     private int requests;
 
     Zendesk(Config config, World world) {
@@ -3597,38 +4692,60 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The clock of the latest answer, or null when none named its time. */
     Instant serverTime() {
-      return serverTime;
+      return http.serverTime();
     }
 
     /** Tickets created from {@code from} up to and without {@code to}; exact past 1,000 too. */
-    long count(Hour from, Hour to) {
-      return count(from.from(), to.from(), config.query);
+    long count(Hour from, Hour to, Patience patience) {
+      return count(from.from(), to.from(), config.query, patience);
     }
 
-    long count(Instant from, Instant to, String query) {
+    long count(Instant from, Instant to, String query, Patience patience) {
+      long hours = Math.max(1, Duration.between(from, to).toHours());
       return get("/api/v2/search/count.json?query=" + words("type:ticket", from, to, query),
-          TicketCount.class).count;
+          TicketCount.class, patience, answer -> expectPossible(answer.count, hours)).count;
     }
 
-    /** The tickets of the span page after page, oldest first; search gives 1,000 at the most. */
-    Iterator<List<Ticket>> search(Hour from, Hour to) {
-      return new Pages("/api/v2/search.json?per_page=100&sort_by=created_at&sort_order=asc&query="
-          + words("type:ticket", from.from(), to.from(), config.query));
+    private static void expectPossible(Long count, long hours) {
+      Http.expect(count != null && count >= 0, "no count in its answer");
+      Http.expect(count <= MOST_TICKETS * hours, "a count of " + count + ", which cannot be");
+    }
+
+    /** The hour's exact count and its first hundred tickets, in one request. */
+    TicketPage firstPage(Hour hour, Patience patience) {
+      return get(searchLink(hour), TicketPage.class, patience,
+          page -> expectPossible(page.count, 1));
+    }
+
+    private String searchLink(Hour hour) {
+      return "/api/v2/search.json?per_page=100&sort_by=created_at&sort_order=asc&query="
+          + words("type:ticket", hour.from(), hour.to(), config.query);
+    }
+
+    /**
+     * The tickets of the hour page after page, oldest first; search gives 1,000 at the most.
+     *
+     * @param next where to go on, or null to begin
+     */
+    Iterator<List<Ticket>> search(Hour hour, String next, Patience patience) {
+      return new Pages(next == null ? searchLink(hour) : next, patience);
     }
 
     /** The tickets of the span page after page, newest first. */
-    Iterator<List<Ticket>> export(Hour from, Hour to, int pageSize) {
+    Iterator<List<Ticket>> export(Hour from, Hour to, int pageSize, Patience patience) {
       return new Pages("/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D="
-          + pageSize + "&query=" + words("", from.from(), to.from(), config.query));
+          + pageSize + "&query=" + words("", from.from(), to.from(), config.query), patience);
     }
 
     /** Page after page, each read when it is asked for. */
     private final class Pages implements Iterator<List<Ticket>> {
       private final Set<String> read = new HashSet<>();
+      private final Patience patience;
       private String next;
 
-      Pages(String first) {
-        next = first;
+      Pages(String first, Patience patience) {
+        this.next = first;
+        this.patience = patience;
       }
 
       @Override
@@ -3641,7 +4758,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!read.add(next)) {
           throw Exit.ZENDESK.fault("%s: a next page that was read already", place());
         }
-        var page = get(next, TicketPage.class);
+        var page = get(next, TicketPage.class, patience, answer -> { });
         next = page.next();
         return page.tickets();
       }
@@ -3652,34 +4769,37 @@ final class SpikeNotifier implements Callable<Integer> {
       return encode("%s created>=%s created<%s %s".formatted(type, from, to, query).strip());
     }
 
-    private <T> T get(String link, Class<T> type) {
+    /** @param check refuses what cannot be, so that it is asked for again */
+    private <T> T get(String link, Class<T> type, Patience patience, Consumer<T> check) {
       var url = onSameHost(link.startsWith("/") ? config.zendeskUrl + link : link);
       try {
-        return ask(url, type);
+        return ask(url, type, patience, check);
       } catch (PermanentFailure e) {
         if (e.status != 401 || !tokenWorked) throw fault(e);
       }
       token = null; // it ended before its time, so sign in once more
       tokenWorked = false;
       try {
-        return ask(url, type);
+        return ask(url, type, patience, check);
       } catch (PermanentFailure e) {
         throw fault(e);
       }
     }
 
-    private <T> T ask(URI url, Class<T> type) {
+    private <T> T ask(URI url, Class<T> type, Patience patience, Consumer<T> check) {
       requests++;
-      var answer = http.send(() -> HttpRequest.newBuilder(url)
+      var value = http.send(() -> HttpRequest.newBuilder(url)
           .header("Accept", "application/json")
           .header("Accept-Encoding", "gzip")
-          .header("Authorization", authorization())
-          .build(), type, "[zendesk]");
-      var date = Http.date(answer.headers().firstValue("date").orElse(""));
-      boolean isPlausible = date != null && date.isAfter(FIRST_PLAUSIBLE);
-      if (isPlausible) serverTime = date;
+          .header("Authorization", authorization(patience))
+          .build(), type, "[zendesk]", patience, check);
       tokenWorked = token != null;
-      return answer.value();
+      return value;
+    }
+
+    /** Where OAuth is used, before anything else: its answer tells Zendesk's time, too. */
+    void signIn(Patience patience) {
+      authorization(patience);
     }
 
     /** A link must not lead the credentials to another host. */
@@ -3697,7 +4817,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private String authorization() {
+    private String authorization(Patience patience) {
       if (config.zendeskClient == null) {
         var basic = Secrets.base64(config.credentials);
         world.secrets.add(basic);
@@ -3706,7 +4826,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (token == null || world.ticker.nanos() > tokenEnds) {
         requests++;
         token = http.token(URI.create(config.zendeskUrl + "/oauth/tokens"), config.zendeskClient,
-            "read", Exit.ZENDESK, "[zendesk]");
+            "read", Exit.ZENDESK, "[zendesk]", patience);
         tokenEnds = world.ticker.nanos() + token.life().toNanos();
       }
       return "Bearer " + token.access_token();
@@ -3732,6 +4852,197 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  // ==== TagRule: does one tag surge, whatever the total does ====================================
+
+  /**
+   * What is said of one tag in an hour, together with the hour before.
+   *
+   * @param count      tickets of the hour that carry it
+   * @param together   those of both hours
+   * @param expected   how many of both hours usually do, given the others; null with {@code basis}
+   *                   saying why that is not known
+   * @param dispersion how much more unevenly than by chance the tag came in four weeks; 1 or more
+   * @param score      deviations over the expected
+   * @param needed     together, to surge
+   */
+  record TagVerdict(String tag, long count, Long together, Double expected, Double dispersion,
+      String basis, Double score, Double needed, boolean surge) {
+    /** One that cannot be told. */
+    TagVerdict(String tag, long count, String why) {
+      this(tag, count, null, null, null, why, null, null, false);
+    }
+  }
+
+  /**
+   * Compares how many tickets carry a tag with its odds: of the last 28 days, of the last day, of
+   * this hour of the week, whichever are the highest. So a tag that grows with the total is none
+   * that surges.
+   */
+  static final class TagRule {
+    private static final int DAYS = 28;
+    private static final int WEEKS = 4;
+    private static final int KNOWN = 336; // hours of the 28 days, for a verdict
+    private static final int LEAST = 5;   // tickets of the hour itself
+    private static final double DEVIATIONS = 5;
+    private static final double INCREASE = 0.5;
+    private static final double RISEN = 3; // deviations that make a tag worth showing
+    private static final double SHARE = 0.5; // a tag on more than half is the total's business
+    private static final double PRIOR = 10; // tickets that an even tag weighs
+    private static final int MOST_TOLD = 3; // tags of a notice
+    private static final int NEWS = 24; // hours in which a tag is told once
+    private static final int QUIET = 3; // hours after a spike of the total
+
+    private final TagHistory tags;
+    private final ZoneId zone;
+
+    TagRule(TagHistory tags, ZoneId zone) {
+      this.tags = tags;
+      this.zone = zone;
+    }
+
+    TagHistory tags() {
+      return tags;
+    }
+
+    /** Tickets with the tag, and without it. */
+    private record Odds(long with, long without) {
+      double ratio() {
+        return with / (double) Math.max(1, without);
+      }
+    }
+
+    private Odds odds(Collection<Hour> hours, String tag) {
+      long with = 0;
+      long without = 0;
+      for (var hour : hours) {
+        if (!tags.knows(hour)) continue;
+        long count = tags.count(hour, tag);
+        with += count;
+        without += tags.tickets(hour) - count;
+      }
+      return new Odds(with, without);
+    }
+
+    private List<Hour> pair(Hour hour) {
+      return List.of(hour.plus(-1), hour);
+    }
+
+    private List<Hour> sameHoursOfWeek(Collection<Hour> hours) {
+      var same = new ArrayList<Hour>();
+      for (var hour : hours) {
+        if (!tags.knows(hour)) continue;
+        for (int week = 1; week <= WEEKS; week++) same.addAll(hour.daysBefore(7 * week, zone));
+      }
+      return same;
+    }
+
+    /** Whether enough is known to judge the hour's tags. */
+    boolean canJudge(Hour hour) {
+      long known = Hour.range(hour.plus(-24 * DAYS), hour).filter(tags::knows).limit(KNOWN).count();
+      return tags.knows(hour) && known >= KNOWN;
+    }
+
+    TagVerdict verdict(Hour hour, String tag) {
+      long count = tags.knows(hour) ? tags.count(hour, tag) : 0;
+      if (!canJudge(hour)) return new TagVerdict(tag, count, "too little history");
+      var month = odds(Hour.range(hour.plus(-24 * DAYS), hour).toList(), tag);
+      boolean isOnMost = month.with > SHARE * (month.with + month.without);
+      if (isOnMost) return new TagVerdict(tag, count, "on most tickets");
+
+      var basis = "28 days";
+      double most = month.ratio();
+      double ofDay = odds(Hour.range(hour.plus(-24), hour).toList(), tag).ratio();
+      if (ofDay > most) {
+        basis = "24 hours";
+        most = ofDay;
+      }
+      double ofWeek = odds(sameHoursOfWeek(pair(hour)), tag).ratio();
+      if (ofWeek > most) {
+        basis = "hour of week";
+        most = ofWeek;
+      }
+      var now = odds(pair(hour), tag);
+      double expected = most * now.without;
+      double dispersion = dispersion(hour, tag);
+      double root = Math.sqrt(dispersion);
+      double score = 2 * (Math.sqrt(now.with) - Math.sqrt(expected)) / root;
+      double needed = Math.pow(Math.sqrt(expected) + DEVIATIONS / 2 * root, 2);
+      boolean surges = count >= LEAST && score >= DEVIATIONS
+          && now.with >= (1 + INCREASE) * expected;
+      return new TagVerdict(tag, count, now.with, expected, dispersion, basis, score, needed,
+          surges);
+    }
+
+    /** By the 28 days before the two hours; 1 for a new tag. */
+    private double dispersion(Hour hour, String tag) {
+      var past = Hour.range(hour.plus(-1 - 24 * DAYS), hour.plus(-1)).filter(tags::knows).toList();
+      var odds = odds(past, tag);
+      double squares = 0;
+      for (var each : past) {
+        long count = tags.count(each, tag);
+        squares += Math.pow(count - odds.ratio() * (tags.tickets(each) - count), 2);
+      }
+      return Math.max(1, (squares + PRIOR) / (odds.with + PRIOR));
+    }
+
+    /** Each tag on five tickets or more, the most frequent first. */
+    List<TagVerdict> verdicts(Hour hour, Collection<String> omitted) {
+      var verdicts = new ArrayList<TagVerdict>();
+      for (var tag : tags.tags(hour)) {
+        boolean isEnough = tags.count(hour, tag) >= LEAST;
+        if (isEnough && !omitted.contains(tag)) verdicts.add(verdict(hour, tag));
+      }
+      return verdicts;
+    }
+
+    /**
+     * The tags to tell, three at the most: those that did not surge in the last 24 hours first,
+     * then the clearest. None where none is new, and none during a spike of the total and three
+     * hours after, whose notices name their causes.
+     */
+    List<TagVerdict> surges(Hour hour, Predicate<Hour> isSpike, Collection<String> omitted) {
+      if (Hour.range(hour.plus(-QUIET), hour.plus(1)).anyMatch(isSpike)) return List.of();
+      var fresh = new ArrayList<TagVerdict>();
+      var told = new ArrayList<TagVerdict>();
+      for (var verdict : verdicts(hour, omitted)) {
+        if (!verdict.surge) continue;
+        if (hasSurged(hour, verdict.tag)) told.add(verdict);
+        else fresh.add(verdict);
+      }
+      if (fresh.isEmpty()) return List.of();
+      var clearest = Comparator.comparingDouble(TagVerdict::score).reversed()
+          .thenComparing(TagVerdict::tag);
+      fresh.sort(clearest);
+      told.sort(clearest);
+      fresh.addAll(told);
+      return List.copyOf(fresh.subList(0, Math.min(MOST_TOLD, fresh.size())));
+    }
+
+    private boolean hasSurged(Hour hour, String tag) {
+      return Hour.range(hour.plus(-NEWS), hour).anyMatch(each ->
+          tags.knows(each) && tags.count(each, tag) >= LEAST && verdict(each, tag).surge);
+    }
+
+    boolean isRisen(Hour hour, String tag) {
+      var verdict = verdict(hour, tag);
+      return verdict.score != null && verdict.score >= RISEN;
+    }
+
+    /** How many tickets of that hour of the week carry the tag; null where none is known. */
+    Double usual(Hour hour, String tag) {
+      double sum = 0;
+      int known = 0;
+      for (int week = 1; week <= WEEKS; week++) {
+        for (var past : hour.daysBefore(7 * week, zone)) {
+          if (!tags.knows(past)) continue;
+          sum += tags.count(past, tag);
+          known++;
+        }
+      }
+      return known == 0 ? null : Double.valueOf(sum / known);
+    }
+  }
+
   // ==== Verdict: is this hour a spike ===========================================================
 
   /** The settings that decide: those of auth.ini, but for the three that backtest varies. */
@@ -3748,8 +5059,13 @@ final class SpikeNotifier implements Callable<Integer> {
   /** An earlier hour's count that the judged hour is compared with. */
   record Sample(Hour hour, long count) { }
 
-  /** Which hours are compared with the judged one, newest first, and which were left out. */
-  record Samples(Basis basis, List<Sample> known, List<Hour> unknown, List<Hour> ignored) { }
+  /**
+   * Which hours are compared with the judged one, newest first, and which were left out.
+   *
+   * @param closed known hours of weeks in which the desk was not there yet, or closed
+   */
+  record Samples(Basis basis, List<Sample> known, List<Hour> unknown, List<Hour> ignored,
+      List<Hour> closed) { }
 
   /** What the samples have in common with the judged hour. */
   enum Basis {
@@ -3773,6 +5089,11 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Deviations over the mean. */
     double z(long count) {
       return (count - mean) / spread.deviation;
+    }
+
+    /** Whether following the last days has changed it by so much that it is worth saying. */
+    boolean isRaised() {
+      return spread != null && spread.growthFactor() >= 1.2;
     }
 
     /** Percent over the mean; null when the mean is 0. */
@@ -3802,12 +5123,19 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final double NATURAL = 0.3;    // deviation that hourly counts have as a rule
     private static final int LEVEL_DAYS = 3;
     private static final int LEVEL_MIN_HOURS = 12; // known hours of a day that tells the level
-    private static final double MOST_LEVEL = 4;
+    private static final double MOST_GROWTH = 4;
+    static final double UNKNOWN = -1; // a mean, which is never below 0
+
+    private static final double OPEN_OF_QUARTER = 0.05; // of what 13 weeks average
+    private static final double OPEN_OF_WEEK = 0.1; // of the middle one of the last seven days
+    private static final int OPEN_DAYS = 4; // known ones that a middle one takes
+    private static final int WEEK = 168; // hours
 
     final Rule rule;
     final Counts counts;
     private final Map<Hour, Baseline> baselines = new HashMap<>();
     private final Map<Hour, Double> weeklyMeans = new HashMap<>();
+    private List<SameHours> sameHours; // by hour of day; made when the rule mean asks for it
 
     Baselines(Rule rule, Counts counts) {
       this.rule = rule;
@@ -3816,37 +5144,116 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Step 1: which earlier hours the hour is compared with. */
     Samples samples(Hour hour) {
-      if (!rule.isWeekly()) {
-        return samples(hour, Basis.HOUR_OF_DAY, 0, rule.config.numHours / 24 + 1, 1);
-      }
-      var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7);
+      if (!rule.isWeekly()) return sameHours(hour).samples(hour, rule.config.numHours);
+      var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS);
       boolean isEnough = weeks.known.size() >= Math.max(MIN_WEEKS, rule.config.minSamples);
       if (isEnough) return weeks;
-      return samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS, 1);
+      return samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS);
     }
 
-    /** From {@code first} to {@code last} days before, by steps of so many days. */
-    private Samples samples(Hour hour, Basis basis, int first, int last, int step) {
-      var known = new ArrayList<Sample>();
-      var unknown = new ArrayList<Hour>();
-      var ignored = new ArrayList<Hour>();
-      for (int days = first; days <= last; days += step) {
+    /** By steps of so many days, up to so many days before. */
+    private Samples samples(Hour hour, Basis basis, int step, int most) {
+      var samples = new Samples(basis, new ArrayList<>(), new ArrayList<>(), new ArrayList<>(),
+          new ArrayList<>());
+      double open = openFrom(hour);
+      for (int days = step; days <= most; days += step) {
         for (var past : hour.daysBefore(days, rule.config.zone)) {
-          long back = hour.since(past);
-          if (back <= 0 || basis == Basis.HOUR_OF_DAY && back > rule.config.numHours) continue;
-          if (isIgnored(past)) {
-            ignored.add(past);
-          } else if (counts.isSample(past)) {
-            known.add(new Sample(past, counts.at(past)));
-          } else {
-            unknown.add(past);
-          }
+          if (past.isBefore(hour)) sort(past, isOpen(past, open), samples);
         }
       }
-      return new Samples(basis, known, unknown, ignored);
+      return samples;
     }
 
-    private boolean isIgnored(Hour hour) {
+    private void sort(Hour past, boolean isOpen, Samples samples) {
+      if (isIgnored(past)) samples.ignored.add(past);
+      else if (!counts.knows(past)) samples.unknown.add(past);
+      else if (!isOpen) samples.closed.add(past);
+      else samples.known.add(new Sample(past, counts.at(past)));
+    }
+
+    /**
+     * What the hours of a week have to average for that week to be open, as seen from the hour. A
+     * desk that is not there yet, or closed, has no baseline: a test ticket weeks before it opens
+     * would make each of its hours a spike.
+     */
+    private double openFrom(Hour hour) {
+      var days = new ArrayList<Double>();
+      for (int day = 1; day <= 7; day++) {
+        double average = counts.average(hour.plus(-24L * day), hour.plus(-24L * (day - 1)));
+        if (!Double.isNaN(average)) days.add(average);
+      }
+      double ofWeek = days.size() < OPEN_DAYS ? 0 : OPEN_OF_WEEK * median(doubles(days));
+      double quarter = counts.average(hour.plus(-(long) WEEK * WEEKS), hour);
+      return Double.isNaN(quarter) ? ofWeek : Math.max(ofWeek, OPEN_OF_QUARTER * quarter);
+    }
+
+    /** Whether the seven days up to the hour, itself included, average as much. */
+    private boolean isOpen(Hour hour, double least) {
+      return counts.average(hour.plus(1 - WEEK), hour.plus(1)) >= least;
+    }
+
+    private SameHours sameHours(Hour hour) {
+      if (sameHours == null) {
+        sameHours = new ArrayList<>();
+        for (int i = 0; i < 24; i++) sameHours.add(new SameHours());
+        Hour.range(counts.first(), counts.end()).forEach(each ->
+            sameHours.get(hourOfDay(each)).add(each));
+      }
+      return sameHours.get(hourOfDay(hour));
+    }
+
+    private int hourOfDay(Hour hour) {
+      return hour.from().atZone(rule.config.zone).getHour();
+    }
+
+    /** The hours that the local clock calls the same, oldest first, and sums of their counts. */
+    private final class SameHours {
+      private final List<Hour> hours = new ArrayList<>();
+      private final List<Long> sums = new ArrayList<>(List.of(0L));     // of the first n hours
+      private final List<Integer> numbers = new ArrayList<>(List.of(0)); // of samples among them
+
+      void add(Hour hour) {
+        boolean isSample = isSample(hour);
+        int last = hours.size();
+        hours.add(hour);
+        sums.add(sums.get(last) + (isSample ? counts.at(hour) : 0));
+        numbers.add(numbers.get(last) + (isSample ? 1 : 0));
+      }
+
+      private boolean isSample(Hour hour) {
+        return counts.knows(hour) && !isIgnored(hour) && isOpen(hour);
+      }
+
+      /** A desk has no baseline before its first ticket. */
+      private boolean isOpen(Hour hour) {
+        return Baselines.this.isOpen(hour, Double.MIN_VALUE);
+      }
+
+      /** How many come before that hour. */
+      private int indexOf(Hour hour) {
+        int index = Collections.binarySearch(hours, hour);
+        return index >= 0 ? index : -index - 1;
+      }
+
+      Baseline baseline(Hour hour, int numHours) {
+        int from = indexOf(hour.plus(-numHours));
+        int to = indexOf(hour);
+        int number = numbers.get(to) - numbers.get(from);
+        if (number < needed(Basis.HOUR_OF_DAY)) return null;
+        return new Baseline((sums.get(to) - sums.get(from)) / (double) number, number, null);
+      }
+
+      Samples samples(Hour hour, int numHours) {
+        var samples = new Samples(Basis.HOUR_OF_DAY, new ArrayList<>(), new ArrayList<>(),
+            new ArrayList<>(), new ArrayList<>());
+        for (int i = indexOf(hour) - 1; i >= indexOf(hour.plus(-numHours)); i--) {
+          sort(hours.get(i), isOpen(hours.get(i)), samples);
+        }
+        return samples;
+      }
+    }
+
+    boolean isIgnored(Hour hour) {
       var days = rule.config.ignoredDays;
       return !days.isEmpty() && days.contains(hour.date(rule.config.zone));
     }
@@ -3859,32 +5266,38 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Step 2: what the hour usually holds; null while there is too little history to say. */
     Baseline of(Hour hour) {
-      if (!baselines.containsKey(hour)) baselines.put(hour, of(hour, samples(hour)));
+      if (!baselines.containsKey(hour)) baselines.put(hour, reckoned(hour));
       return baselines.get(hour);
     }
 
-    private Baseline of(Hour hour, Samples samples) {
+    private Baseline reckoned(Hour hour) {
+      if (!rule.isWeekly()) return sameHours(hour).baseline(hour, rule.config.numHours);
+      var samples = samples(hour);
       if (samples.known.size() < needed(samples.basis)) return null;
-      return switch (samples.basis) {
-        case HOUR_OF_DAY -> new Baseline(mean(values(samples)), samples.known.size(), null);
-        case HOUR_OF_WEEK -> weekly(samples, level(hour));
-        case LAST_DAYS -> weekly(samples, 1);
-      };
+      boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
+      return weekly(samples, isOfWeek ? growthFactor(hour) : 1);
+    }
+
+    /** How many samples there are while they are too few. */
+    int samplesSoFar(Hour hour) {
+      if (!rule.isWeekly()) return samples(hour).known.size();
+      return Math.max(samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS).known.size(),
+          samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS).known.size());
     }
 
     /** The mean of the samples, and how far they stray, drawn towards what is usual anywhere. */
-    private static Baseline weekly(Samples samples, double level) {
+    private static Baseline weekly(Samples samples, double growthFactor) {
       boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
       double cap = isOfWeek ? cap(values(samples)) : Double.POSITIVE_INFINITY;
       double[] values = capped(values(samples), cap);
       int n = values.length;
-      double mean = mean(values) * level;
+      double mean = mean(values) * growthFactor;
       double squares = 0; // (n - 1) times the variance
-      for (double value : values) squares += Math.pow(value * level - mean, 2);
+      for (double value : values) squares += Math.pow(value * growthFactor - mean, 2);
       double variance = (squares + PRIOR * assumedVariance(mean)) / (n - 1 + PRIOR);
       double noLess = Math.max(mean, 1); // no count strays less than chance makes it
       double deviation = Math.sqrt(Math.max(variance, noLess) * (1 + 1.0 / n));
-      return new Baseline(mean, n, new Spread(deviation, level, cap, isOfWeek));
+      return new Baseline(mean, n, new Spread(deviation, growthFactor, cap, isOfWeek));
     }
 
     /** So that one outage among the samples does not hide the next. */
@@ -3908,7 +5321,15 @@ final class SpikeNotifier implements Callable<Integer> {
      * How far the last three days are above what their hours usually hold: the middle one of the
      * three, so that growth is followed within two days and one day's outage moves nothing.
      */
-    private double level(Hour hour) {
+    private double growthFactor(Hour hour) {
+      return Math.min(MOST_GROWTH, Math.max(1, lastDays(hour)));
+    }
+
+    /**
+     * The middle one of what the last three days held over what their hours usually hold; 1 where
+     * that is not known.
+     */
+    double lastDays(Hour hour) {
       var ratios = new ArrayList<Double>();
       for (int day = 1; day <= LEVEL_DAYS; day++) {
         double held = 0;
@@ -3916,29 +5337,30 @@ final class SpikeNotifier implements Callable<Integer> {
         int known = 0;
         for (int i = 0; i < 24; i++) {
           var each = hour.plus(-24L * day + i);
-          double mean = weeklyMean(each);
-          if (mean < 0) continue;
+          double mean = isIgnored(each) || !counts.knows(each) ? UNKNOWN : weeklyMean(each);
+          if (mean == UNKNOWN) continue;
           held += counts.at(each);
           usual += mean;
           known++;
         }
         if (known >= LEVEL_MIN_HOURS && usual > 0) ratios.add(held / usual);
       }
-      if (ratios.isEmpty()) return 1;
-      double middle = median(ratios.stream().mapToDouble(ratio -> ratio).toArray());
-      return Math.min(MOST_LEVEL, Math.max(1, middle));
+      return ratios.isEmpty() ? 1 : median(doubles(ratios));
     }
 
     /**
-     * The capped mean of the same hour of the week, -1 where it or the hour itself is not known.
+     * The capped mean of the same hour of the week, {@code UNKNOWN} with fewer than four of them.
      * Kept, since every verdict asks for those of three days.
      */
-    private double weeklyMean(Hour hour) {
-      if (!counts.isSample(hour) || isIgnored(hour)) return -1;
+    double weeklyMean(Hour hour) {
       return weeklyMeans.computeIfAbsent(hour, absent -> {
-        double[] values = values(samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS, 7));
-        return values.length < MIN_WEEKS ? -1 : mean(capped(values, cap(values)));
+        double[] values = values(samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS));
+        return values.length < MIN_WEEKS ? UNKNOWN : mean(capped(values, cap(values)));
       });
+    }
+
+    private static double[] doubles(List<Double> values) {
+      return values.stream().mapToDouble(value -> value).toArray();
     }
 
     private static double[] values(Samples samples) {
@@ -3967,6 +5389,10 @@ final class SpikeNotifier implements Callable<Integer> {
    * @param isLimit whether that very count is too few, as under the rule mean
    */
   record Threshold(String key, Supplier<String> words, double tickets, boolean isLimit) {
+    Threshold {
+      tickets = Math.rint(tickets * 1e6) / 1e6; // 1.4 times 45 is 63, not 62.99999999999999
+    }
+
     /** The count that it asks for, for people: after a busy hour it may be less than none. */
     double shown() {
       return Math.max(0, tickets);
@@ -4039,8 +5465,8 @@ final class SpikeNotifier implements Callable<Integer> {
       long count = counts.at(hour);
       var usual = baselines.of(hour);
       if (usual == null) {
-        var samples = baselines.samples(hour);
-        return new Learning(hour, count, samples.known.size(), baselines.needed(samples.basis));
+        var basis = rule.isWeekly() ? Basis.LAST_DAYS : Basis.HOUR_OF_DAY;
+        return new Learning(hour, count, baselines.samplesSoFar(hour), baselines.needed(basis));
       }
       var thresholds = thresholds(hour);
       var together = together(hour);
@@ -4050,9 +5476,12 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * THE DECISION, for job, explain, backtest and report. For business hours alone add
-     * {@code && clock >= 8 && clock < 18}, clock being {@code hour.from().atZone(rule.config.zone)
-     * .getHour()}. An open episode then gets its all-clear at closing time.
+     * THE DECISION, for job, explain, backtest and report. For business hours alone write
+     * <pre>
+     * int clock = hour.from().atZone(rule.config().zone).getHour();
+     * return count >= thresholds.least() && clock >= 8 && clock < 18;
+     * </pre>
+     * An open episode then gets its all-clear at closing time.
      */
     private boolean isSpike(Hour hour, long count, Thresholds thresholds) {
       return count >= thresholds.least();
@@ -4189,6 +5618,74 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /**
+   * How many tickets came in the last hours, where a dozen usually come.
+   *
+   * @param low   what the usual was lowered by, since the last days were quiet: 0.25 to 1
+   * @param hours up to the judged one, itself included
+   */
+  record Stop(Flow verdict, double low, int hours, long came, double usual) { }
+
+  /** Whether tickets come: a tenth of the usual or fewer, half of it or more, or between. */
+  enum Flow {
+    @JsonProperty("stopped") STOPPED,
+    @JsonProperty("again") AGAIN,
+    @JsonProperty("between") BETWEEN
+  }
+
+  /** Tells when tickets stop coming. By the weekly means, whatever rule finds the spikes. */
+  static final class Stops {
+    private static final double ENOUGH = 12; // tickets that usually come in the hours looked at
+    private static final int MOST_HOURS = 24;
+    private static final double STOPPED = 0.1; // of the usual
+    private static final double AGAIN = 0.5;
+    private static final double LEAST_LOW = 0.25;
+
+    private final Baselines baselines;
+    private final Counts counts;
+
+    Stops(Config config, Counts counts) {
+      this.counts = counts;
+      this.baselines = new Baselines(new Rule(config, RuleName.WEEKLY, config.spikeThreshold,
+          config.deviations), counts);
+    }
+
+    /** The hours up to that one; null when they cannot tell, as on a holiday. */
+    Stop at(Hour hour) {
+      double low = Math.min(1, Math.max(LEAST_LOW, baselines.lastDays(hour)));
+      long came = 0;
+      double usual = 0;
+      for (int hours = 1; hours <= MOST_HOURS; hours++) {
+        var each = hour.plus(1 - hours);
+        if (!counts.knows(each) || baselines.isIgnored(each)) return null;
+        double mean = baselines.weeklyMean(each);
+        if (mean == Baselines.UNKNOWN) return null;
+        came += counts.at(each);
+        usual += mean * low;
+        if (usual >= ENOUGH) return new Stop(flow(came, usual), low, hours, came, usual);
+      }
+      return null;
+    }
+
+    private static Flow flow(long came, double usual) {
+      if (came <= STOPPED * usual) return Flow.STOPPED;
+      return came >= AGAIN * usual ? Flow.AGAIN : Flow.BETWEEN;
+    }
+
+    /** What would be told: the hours at which tickets stop, and come again, by turns. */
+    List<Hour> turns(Hour first) {
+      var turns = new ArrayList<Hour>();
+      for (var hour : counts.hours()) {
+        if (hour.isBefore(first)) continue;
+        var stop = at(hour);
+        boolean isOpen = turns.size() % 2 == 1;
+        var awaited = isOpen ? Flow.AGAIN : Flow.STOPPED;
+        if (stop != null && stop.verdict == awaited) turns.add(hour);
+      }
+      return turns;
+    }
+  }
+
   /** A judged hour as JSON, with the same names for job, explain and backtest. */
   static ObjectNode json(Verdict verdict) {
     var json = JSON.createObjectNode();
@@ -4198,9 +5695,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var usual = judged.baseline();
       boolean weekly = usual.spread != null;
       json.put("mean", usual.mean);
-      // weekly: the least that is a spike; mean: the most that is calm
-      if (weekly) json.put("limit", judged.thresholds().least());
-      else json.put("limit", judged.thresholds().all.get(0).tickets);
+      json.put("needed", judged.thresholds().least());
       json.put("percent", usual.percent(verdict.count()));
       json.put("samples", usual.samples);
       json.put("verdict", verdict instanceof Spike ? "spike" : "calm");
@@ -4210,7 +5705,7 @@ final class SpikeNotifier implements Callable<Integer> {
         json.put("spread", usual.spread.deviation);
       }
     } else if (verdict instanceof Learning learning) {
-      json.putNull("mean").putNull("limit").putNull("percent");
+      json.putNull("mean").putNull("needed").putNull("percent");
       json.put("samples", learning.samples);
       json.put("verdict", "learning");
       json.put("samples_needed", learning.needed);
@@ -4224,7 +5719,8 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Counts {
     private final long first;
     private final long[] counts;
-    private final Hour firstTicket;
+    private final long[] sums;  // of the known counts of the first n hours
+    private final int[] knowns; // of these hours how many are known
 
     Counts(NavigableMap<Hour, Long> known) {
       first = known.isEmpty() ? 0 : known.firstKey().number();
@@ -4233,9 +5729,24 @@ final class SpikeNotifier implements Callable<Integer> {
       Arrays.fill(counts, -1);
       known.forEach((hour, count) -> counts[(int) (hour.number() - first)] = count);
 
-      int quiet = 0;
-      while (quiet < length && counts[quiet] <= 0) quiet++;
-      firstTicket = new Hour(first + quiet);
+      sums = new long[length + 1];
+      knowns = new int[length + 1];
+      for (int i = 0; i < length; i++) {
+        boolean isKnown = counts[i] >= 0;
+        sums[i + 1] = sums[i] + (isKnown ? counts[i] : 0);
+        knowns[i + 1] = knowns[i] + (isKnown ? 1 : 0);
+      }
+    }
+
+    /** Tickets an hour of the known hours of {@code [from, end)}; NaN where none is known. */
+    double average(Hour from, Hour end) {
+      int a = index(from);
+      int b = index(end);
+      return (sums[b] - sums[a]) / (double) (knowns[b] - knowns[a]);
+    }
+
+    private int index(Hour hour) {
+      return (int) Math.max(0, Math.min(counts.length, hour.number() - first));
     }
 
     boolean knows(Hour hour) {
@@ -4247,14 +5758,6 @@ final class SpikeNotifier implements Callable<Integer> {
     long at(Hour hour) {
       if (!knows(hour)) throw new NoSuchElementException(hour + " is not known");
       return counts[(int) (hour.number() - first)];
-    }
-
-    /**
-     * Whether the hour may be compared with. A desk, or a brand of it, has no usual before its
-     * first ticket; its zeros from then would make every later hour a spike.
-     */
-    boolean isSample(Hour hour) {
-      return knows(hour) && !hour.isBefore(firstTicket);
     }
 
     /** The known hours, oldest first. */
@@ -4273,79 +5776,106 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /**
    * The CSV file behind the counts, and beside it what it counts and which hour was judged last.
-   * Each is written whole or not at all; a file that makes no sense is never overwritten.
+   * Each is written whole or not at all. A file that holds something invalid is read as far as it
+   * goes, and never overwritten.
    */
   static final class History {
     private final Path file;
     private final Path stateFile;
     private final NavigableMap<Hour, Long> known;
     private final State state;
+    private final List<String> troubles;
 
-    /** What stands beside the history. */
+    /** What stands beside the history. The names in the file are those of the second edition. */
+    @JsonPropertyOrder({"account", "query", "begun", "judged", "again"})
     static final class State {
       public String account; // with the query: what is counted
       public String query;
-      public Hour begun;  // the first run's, or null from an older edition; before it is no news
+      @JsonProperty("begun")
+      public Hour monitoredSince; // the first run's hour; null where an older edition ran
       public Hour judged; // the newest one that was judged, or null before the first
-      public TreeSet<Hour> again = new TreeSet<>(); // to be judged once more: their counts grew
+      @JsonProperty("again")
+      public TreeSet<Hour> toRecheck = new TreeSet<>(); // hours that are to be judged yet
     }
 
-    private History(Path file, NavigableMap<Hour, Long> known, State state) {
+    private History(Path file, NavigableMap<Hour, Long> known, State state,
+        List<String> troubles) {
       this.file = file;
       this.stateFile = stateFile(file);
       this.known = known;
       this.state = state;
+      this.troubles = troubles;
     }
 
     private static Path stateFile(Path file) {
       return file.resolveSibling(file.getFileName() + ".state");
     }
 
-    /** The counts alone; no file is an empty history. */
+    /**
+     * The counts alone, for commands that only read; no file is an empty history.
+     *
+     * @throws Fault HISTORY naming file, line and column of the first thing that is invalid
+     */
     static Counts read(Path file) {
-      return new Counts(parse(file));
+      var troubles = new ArrayList<String>();
+      var known = parse(file, troubles);
+      if (!troubles.isEmpty()) throw Exit.HISTORY.fault("%s", troubles.get(0));
+      return new Counts(known);
     }
 
-    private static NavigableMap<Hour, Long> parse(Path file) {
-      var text = Disk.read(file, Exit.HISTORY);
-      return text == null ? new TreeMap<>() : new CsvReader(file).read(text);
+    private static NavigableMap<Hour, Long> parse(Path file, List<String> troubles) {
+      try {
+        var text = Disk.read(file, Exit.HISTORY);
+        return text == null ? new TreeMap<>() : new CsvReader(file, troubles).read(text);
+      } catch (Fault e) {
+        troubles.add(e.getMessage());
+        return new TreeMap<>();
+      }
     }
 
     /**
-     * For a run.
+     * For a run. What is invalid is skipped and told by {@link #troubles}.
      *
-     * @throws Fault HISTORY naming file, line and column when a line makes no sense
-     * @throws Fault CONFIG  when the file counts another account or Query
+     * @throws Fault CONFIG when the file counts another account or Query
      */
     static History open(Path file, String account, String query) {
-      var words = query.strip().replaceAll("\\s+", " ");
-      var known = parse(file);
-      var state = readState(stateFile(file));
+      var troubles = new ArrayList<String>();
+      var known = parse(file, troubles);
+      var state = readState(stateFile(file), troubles);
       if (state == null) {
         state = new State();
         state.account = account;
-        state.query = words;
+        state.query = normalized(query);
         state.judged = known.isEmpty() ? null : known.lastKey();
       }
-      var history = new History(file, known, state);
-      history.checkScope(account, words);
+      var history = new History(file, known, state, troubles);
+      history.checkScope(account, normalized(query));
       return history;
     }
 
-    private static State readState(Path file) {
-      var text = Disk.read(file, Exit.HISTORY);
-      if (text == null) return null;
+    private static State readState(Path file, List<String> troubles) {
       try {
+        var text = Disk.read(file, Exit.HISTORY);
+        if (text == null) return null;
         var state = JSON.readValue(text, State.class);
         if (state != null && state.account != null && state.query != null) return state;
+      } catch (Fault e) {
+        troubles.add(e.getMessage());
+        return null;
       } catch (JsonProcessingException e) {
         // said below
       }
-      throw Exit.HISTORY.fault("%s: is no state of a history (delete it: the next run makes it "
-          + "anew, and what the history counts is not checked then)", Disk.shown(file));
+      troubles.add(Disk.shown(file) + ": is no state of a history (delete it: the next run makes "
+          + "it anew, and what the history counts is not checked then)");
+      return null;
     }
 
-    /** Two populations must never mix: 2 tickets an hour are no usual for an hour of 100. */
+    /** What could not be read, a line each; then nothing may be written over it. */
+    List<String> troubles() {
+      return troubles;
+    }
+
+    /** Two scopes must never mix: 2 tickets an hour are no baseline for an hour of 100. */
     private void checkScope(String account, String query) {
       if (state.account.equals(account) && state.query.equals(query)) return;
       throw Exit.CONFIG.fault("%s: was counted %s, but auth.ini now counts %s (set [default] "
@@ -4356,6 +5886,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     static String scope(String account, String query) {
       return "at " + account + (query.isEmpty() ? " without Query" : " with Query " + query);
+    }
+
+    /** A query whose blanks do not matter. */
+    static String normalized(String query) {
+      return query.strip().replaceAll("\\s+", " ");
     }
 
     Counts counts() {
@@ -4371,12 +5906,23 @@ final class SpikeNotifier implements Callable<Integer> {
       return known.get(hour);
     }
 
-    boolean isEmpty() {
-      return known.isEmpty();
+    /** The newest known hour, or null. */
+    Hour newest() {
+      return known.isEmpty() ? null : known.lastKey();
+    }
+
+    /** The last known hours before that one, so many at the most, newest first. */
+    List<Hour> knownBefore(Hour hour, int most) {
+      var before = known.headMap(hour, false).descendingKeySet();
+      return before.stream().limit(most).toList();
     }
 
     void put(Hour hour, long count) {
       known.put(hour, count);
+    }
+
+    void forget(Hour hour) {
+      known.remove(hour);
     }
 
     /** The newest hour that was judged, or null before the first. */
@@ -4385,27 +5931,28 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Notes that the first run is on, so that nothing before that hour is news. */
-    void begin(Hour hour) {
-      state.begun = hour;
+    void beginMonitoring(Hour hour) {
+      state.monitoredSince = hour;
     }
 
-    boolean isBeforeBegin(Hour hour) {
-      return state.begun != null && hour.isBefore(state.begun);
+    boolean isBeforeMonitoring(Hour hour) {
+      return state.monitoredSince != null && hour.isBefore(state.monitoredSince);
     }
 
-    /** The hours to be judged once more, oldest first. */
-    List<Hour> again() {
-      return List.copyOf(state.again);
+    /** The earlier hours to be judged, oldest first. */
+    List<Hour> toRecheck() {
+      return List.copyOf(state.toRecheck);
     }
 
-    /** Notes that the hour has to be judged once more; {@link #save} stores it. */
-    void judgeAgain(Hour hour) {
-      state.again.add(hour);
+    /** Notes that the hour has to be judged; {@link #save} stores it. */
+    void recheck(Hour hour) {
+      state.toRecheck.add(hour);
+      if (state.judged == null || state.judged.isBefore(hour)) state.judged = hour;
     }
 
     /** Notes that the hour was judged; {@link #save} stores it. */
     void wasJudged(Hour hour) {
-      state.again.remove(hour);
+      state.toRecheck.remove(hour);
       if (state.judged == null || state.judged.isBefore(hour)) state.judged = hour;
     }
 
@@ -4439,7 +5986,7 @@ final class SpikeNotifier implements Callable<Integer> {
    * spreadsheet's byte order mark, line ends, semicolons, tabs and empty columns do no harm. What
    * could be read in two ways, such as 1.000, is refused.
    */
-  record CsvReader(Path file) {
+  record CsvReader(Path file, List<String> troubles) {
     private static final String HEADER = "date,00,01,\u2026,23";
     private static final Pattern COUNT = Pattern.compile("(\\d{1,15})(?:\\.0{1,2})?");
     private static final Pattern THOUSANDS = Pattern.compile("\\d{1,3}([., \u00a0\u202f']\\d{3})+");
@@ -4457,9 +6004,13 @@ final class SpikeNotifier implements Callable<Integer> {
       for (int i = start + 1; i < lines.size(); i++) {
         var cells = cells(lines.get(i), separator);
         if (cells.stream().allMatch(String::isEmpty)) continue;
-        var date = date(i + 1, cells, header);
-        if (!dates.add(date)) throw fault(i + 1, "date", date + " again", "one row a date");
-        readCounts(i + 1, date, cells, header, known);
+        try {
+          var date = date(i + 1, cells, header);
+          if (!dates.add(date)) throw fault(i + 1, "date", date + " again", "one row a date");
+          known.putAll(counts(i + 1, date, cells, header));
+        } catch (Fault e) { // costs its line only
+          troubles.add(e.getMessage());
+        }
       }
       return known;
     }
@@ -4511,12 +6062,9 @@ final class SpikeNotifier implements Callable<Integer> {
       return new Header(dateColumn, hours);
     }
 
-    private void readCounts(int line, LocalDate date, List<String> cells, Header header,
-        Map<Hour, Long> known) {
-      int last = header.hours.lastKey();
-      if (cells.size() <= last) {
-        throw fault(line, "1", cells.size() + " cells", last + 1 + " as in the header");
-      }
+    /** A row that a spreadsheet cut short after its last count lacks unknown hours only. */
+    private Map<Hour, Long> counts(int line, LocalDate date, List<String> cells, Header header) {
+      var counts = new HashMap<Hour, Long>();
       for (int i = header.dateColumn + 1; i < cells.size(); i++) {
         var cell = cells.get(i);
         if (cell.isEmpty()) continue;
@@ -4524,8 +6072,9 @@ final class SpikeNotifier implements Callable<Integer> {
           throw fault(line, String.valueOf(i + 1), quoted(cell), "nothing, the column has no name");
         }
         int hour = header.hours.get(i);
-        known.put(Hour.of(date, hour), countIn(line, hour, cell));
+        counts.put(Hour.of(date, hour), countIn(line, hour, cell));
       }
+      return counts;
     }
 
     private LocalDate date(int line, List<String> cells, Header header) {
@@ -4558,6 +6107,154 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  // ==== TagHistory: which tags did each hour hold ===============================================
+
+  /**
+   * The file {@code history.csv.tags}: a row an hour, {@code hour,tickets,tags}, the tags as
+   * {@code tag:n} between blanks, as they were when the hour was first read. A file that holds
+   * something invalid is read as far as it goes, and kept.
+   */
+  static final class TagHistory {
+    static final int DAYS = 29; // that a run keeps; reading takes as many as there are
+    static final long MOST_TICKETS = 5000; // of an hour; above, tags are not kept
+    private static final int MOST_TAGS = 300; // of an hour, the most frequent
+    private static final String HEADER = "hour,tickets,tags";
+
+    private final NavigableMap<Hour, Tagged> known = new TreeMap<>();
+    private final List<String> badLines = new ArrayList<>();
+    private boolean isChanged;
+
+    private record Tagged(long tickets, Map<String, Long> counts) { }
+
+    static Path file(Path history) {
+      return history.resolveSibling(history.getFileName() + ".tags");
+    }
+
+    /** No file is no fault: a run reads again what it lacks. */
+    static TagHistory read(Path history) {
+      var tags = new TagHistory();
+      var file = file(history);
+      try {
+        var text = Disk.read(file, Exit.HISTORY);
+        if (text != null) tags.parse(file, text.lines().toList());
+      } catch (Fault e) {
+        tags.badLines.add(e.getMessage());
+      }
+      return tags;
+    }
+
+    private void parse(Path file, List<String> lines) {
+      for (int i = 0; i < lines.size(); i++) {
+        if (lines.get(i).isBlank() || i == 0 && lines.get(0).strip().equals(HEADER)) continue;
+        try {
+          parse(lines.get(i));
+        } catch (IllegalArgumentException | DateTimeException e) {
+          badLines.add("%s: line %d: '%s' (expected %s, such as 2026-11-24T13,2,bug:1 web:2)"
+              .formatted(Disk.shown(file), i + 1, cut(oneLine(lines.get(i)), 40), HEADER));
+        }
+      }
+    }
+
+    private void parse(String line) {
+      var cells = line.strip().split(",", -1);
+      boolean isUnknown = cells.length == 3 && cells[1].isEmpty() && cells[2].isEmpty();
+      if (isUnknown) return;
+      Ini.require(cells.length == 3 && cells[1].matches("\\d{1,7}"));
+      long tickets = Long.parseLong(cells[1]);
+      var counts = new HashMap<String, Long>();
+      for (var word : cells[2].strip().split(" +")) {
+        if (word.isEmpty()) continue;
+        int colon = word.lastIndexOf(':');
+        Ini.require(colon > 0 && word.substring(colon + 1).matches("\\d{1,7}"));
+        long count = Long.parseLong(word.substring(colon + 1));
+        Ini.require(count <= tickets);
+        counts.put(decoded(word.substring(0, colon)), count);
+      }
+      known.put(Hour.parse(cells[0]), new Tagged(tickets, counts));
+    }
+
+    /** What is invalid, a line each; then the file is not written. */
+    List<String> badLines() {
+      return badLines;
+    }
+
+    boolean knows(Hour hour) {
+      return known.containsKey(hour);
+    }
+
+    /** All tickets of a known hour. */
+    long tickets(Hour hour) {
+      return known.get(hour).tickets;
+    }
+
+    /** How many of a known hour's tickets carry the tag. */
+    long count(Hour hour, String tag) {
+      return known.get(hour).counts.getOrDefault(lower(tag), 0L);
+    }
+
+    /** The tags of the hour, the most frequent first. */
+    List<String> tags(Hour hour) {
+      if (!knows(hour)) return List.of();
+      return ranked(known.get(hour).counts);
+    }
+
+    private static List<String> ranked(Map<String, Long> counts) {
+      Comparator<String> byCount = Comparator.comparingLong(tag -> -counts.get(tag));
+      return counts.keySet().stream().sorted(byCount.thenComparing(tag -> tag)).toList();
+    }
+
+    Hour first() {
+      return known.firstKey();
+    }
+
+    boolean isEmpty() {
+      return known.isEmpty();
+    }
+
+    /** @param counts by tag, in lower case */
+    void put(Hour hour, long tickets, Map<String, Long> counts) {
+      known.put(hour, new Tagged(tickets, Map.copyOf(counts)));
+      isChanged = true;
+    }
+
+    void forget(Hour hour) {
+      known.remove(hour);
+    }
+
+    /** Writes the newest days, where there is something new. @throws Fault HISTORY */
+    void save(Path history) {
+      if (!isChanged || !badLines.isEmpty() || known.isEmpty()) return;
+      var text = new StringBuilder(HEADER).append('\n');
+      known.tailMap(known.lastKey().plus(1 - 24 * DAYS)).forEach((hour, tagged) -> {
+        var words = new StringJoiner(" ");
+        var ranked = ranked(tagged.counts);
+        for (var tag : ranked.subList(0, Math.min(MOST_TAGS, ranked.size()))) {
+          words.add(encoded(tag) + ":" + tagged.counts.get(tag));
+        }
+        text.append(hour.name()).append(',').append(tagged.tickets).append(',').append(words)
+            .append('\n');
+      });
+      Disk.write(file(history), text.toString());
+      isChanged = false;
+    }
+
+    /** Percent-encoded where a tag holds what parts the file, or cannot be seen. */
+    private static String encoded(String tag) {
+      var text = new StringBuilder();
+      tag.codePoints().forEach(c -> {
+        boolean isSpecial = ",\"%".indexOf(c) >= 0 || Character.isWhitespace(c)
+            || Character.isISOControl(c) || Character.isSpaceChar(c);
+        if (isSpecial) text.append(encode(Character.toString(c)).replace("+", "%20"));
+        else text.appendCodePoint(c);
+      });
+      return text.toString();
+    }
+
+    private static String decoded(String tag) {
+      return tag.contains("%") ? URLDecoder.decode(tag.replace("+", "%2B"), UTF_8) : tag;
+    }
+  }
+
   // ==== Config: what does auth.ini ask for ======================================================
 
   enum RuleName { MEAN, WEEKLY }
@@ -4569,7 +6266,7 @@ final class SpikeNotifier implements Callable<Integer> {
     // The words for it, "by half", stand in NoticeWriter.nextMail, README.md, auth.ini.example.
     private static final double GROWN = 1.5; // times the count that was told last
 
-    boolean tells(long count, long told) {
+    boolean shouldNotify(long count, long told) {
       return this == EVERY || this == GROWTH && count >= GROWN * told;
     }
   }
@@ -4595,7 +6292,9 @@ final class SpikeNotifier implements Callable<Integer> {
     final String query = wholeText("[zendesk] Query", "");
     final int requestsPerMinute = wholeNumber("[zendesk] RequestsPerMinute", 100, 1, 100_000);
 
-    final InternetAddress sender = required("[email] Sender", Config::address, ADDRESS);
+    final List<ChatAddress> chats = chats();
+
+    final InternetAddress sender = parsed("[email] Sender", null, Config::address, ADDRESS);
     final List<InternetAddress> recipients =
         list("[email] Recipient", SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
     final List<InternetAddress> cc =
@@ -4632,10 +6331,11 @@ final class SpikeNotifier implements Callable<Integer> {
         list("[spike] IgnoredDays", "[,\\s]+", LocalDate::parse, "dates such as 2026-12-25"));
     final Repeat repeat = choice("[spike] Repeat", Repeat.GROWTH);
     final boolean allClear = yesOrNo("[spike] AllClear", true);
+    final boolean stops = yesOrNo("[spike] Stops", false);
+    final boolean tagSurges = yesOrNo("[spike] TagSurges", false);
 
-    final URI webhookUrl = secretUrl("[webhook] Url", false);
-    final Format webhookFormat = choice("[webhook] Format", Format.AUTO);
     final URI pingUrl = secretUrl("[monitor] PingUrl", true);
+    final URI failUrl = secretUrl("[monitor] FailUrl", true);
 
     private static final String ADDRESS = "an address such as a@example.com";
     private static final String ADDRESSES = "addresses such as a@example.com, b@example.com";
@@ -4655,8 +6355,11 @@ final class SpikeNotifier implements Callable<Integer> {
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
       check("[zendesk] Credentials", zendeskClient != null || credentials == null
           || credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed", "email/token:KEY");
-      check("[email] Recipient", !recipients.isEmpty() || isWrong("[email] Recipient"), "missing",
-          ADDRESSES);
+      boolean isChatOnly = !chats.isEmpty() && sender == null && mailReceivers().isEmpty();
+      check("[email] Sender", sender != null || isChatOnly || isWrong("[email] Sender"), "missing",
+          ADDRESS + "; or a [webhook] Url for a team without mail");
+      check("[email] Recipient", !recipients.isEmpty() || isChatOnly
+          || isWrong("[email] Recipient"), "missing", ADDRESSES);
       check("[email] Security", security != Security.NONE || isLoopback(mailHost),
           "none to " + mailHost, "starttls or tls; none is for this machine only");
       check("[email] TokenUrl", tokenUrl == null || mailClient != null,
@@ -4691,12 +6394,40 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", mistakes));
     }
 
-    /** Everybody who gets the mails, each address once. */
+    /** Everybody who gets the mails, each mailbox once, however it is spelled. */
     List<String> mailReceivers() {
-      var receivers = new LinkedHashSet<String>();
-      for (var address : recipients) receivers.add(address.getAddress());
-      for (var address : cc) receivers.add(address.getAddress());
-      return List.copyOf(receivers);
+      var receivers = new LinkedHashMap<String, String>();
+      for (var address : recipients) {
+        receivers.putIfAbsent(lower(address.getAddress()), address.getAddress());
+      }
+      for (var address : cc) {
+        receivers.putIfAbsent(lower(address.getAddress()), address.getAddress());
+      }
+      return List.copyOf(receivers.values());
+    }
+
+    /** One for each section {@code [webhook]} or {@code [webhook NAME]} that has a Url. */
+    private List<ChatAddress> chats() {
+      var chats = new ArrayList<ChatAddress>();
+      for (var section : sections("webhook( .*)?")) {
+        var url = secretUrl("[" + section + "] Url", false);
+        var format = choice("[" + section + "] Format", Format.AUTO);
+        if (url != null) chats.add(new ChatAddress(section, url, chatFormat(url, format)));
+      }
+      return chats;
+    }
+
+    /** By the host of the address where auth.ini does not say. */
+    private static Format chatFormat(URI url, Format given) {
+      if (given != Format.AUTO) return given;
+      var host = lower(url.getHost());
+      if (host.equals("chat.googleapis.com")) return Format.GOOGLECHAT;
+      if (host.matches("(.*\\.)?(discord|discordapp)\\.com")) return Format.DISCORD;
+      if (host.matches(".*\\.(office\\.com|logic\\.azure\\.com|powerplatform\\.com)")) {
+        return Format.TEAMS;
+      }
+      if (host.matches(".*\\.(zapier\\.com|n8n\\.cloud|make\\.com)")) return Format.JSON;
+      return Format.SLACK;
     }
 
     /** Whether the mail server is signed in to. */
@@ -4755,6 +6486,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /** A chat: the name of its section, which is "webhook" or "webhook NAME". */
+  record ChatAddress(String name, URI url, Format format) { }
+
   /** auth.ini as text by {@code [section] Key}, without case. Gathers every mistake. */
   static class Ini {
     private static final Pattern SECTION = Pattern.compile("\\s*\\[([^\\]]*)]\\s*([;#].*)?");
@@ -4766,7 +6500,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final List<String> mistakes = new ArrayList<>();
     final Path folder; // the INI's own, which every path is relative to
     protected final List<String> secrets = new ArrayList<>();
-    private final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
+    final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
     private final Map<String, String> values = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     private final Path file;
     private final World world;
@@ -4854,6 +6588,17 @@ final class SpikeNotifier implements Callable<Integer> {
     boolean isWrong(String key) {
       var start = "%s: %s: ".formatted(Disk.shown(file), key);
       return mistakes.stream().anyMatch(mistake -> mistake.startsWith(start));
+    }
+
+    /** The sections whose name matches, "webhook" even where it is not there. */
+    List<String> sections(String name) {
+      var sections = new TreeSet<String>(String.CASE_INSENSITIVE_ORDER);
+      sections.add("webhook");
+      for (var key : values.keySet()) {
+        var section = lower(key.substring(1, key.indexOf(']')));
+        if (section.matches(name)) sections.add(section);
+      }
+      return List.copyOf(sections);
     }
 
     /** The value as it stands, for texts that may hold ; and #. */
@@ -5000,10 +6745,16 @@ final class SpikeNotifier implements Callable<Integer> {
       if (value == null) return null;
       secrets.add(value);
       for (var piece : value.split("[/?&=]+")) {
-        if (piece.length() >= 8 && !piece.contains(".")) secrets.add(piece); // servers echo them
+        if (isRandom(piece)) secrets.add(piece); // servers echo them
       }
       holdsSecrets = true;
       return url(key, privateToo);
+    }
+
+    /** Long, with digits among its letters: no word like "services", and no tag. */
+    private static boolean isRandom(String piece) {
+      return piece.length() >= 16 && !piece.contains(".") && piece.matches(".*\\d.*")
+          && piece.matches(".*[A-Za-z].*");
     }
 
     static boolean isLoopback(String host) {
@@ -5119,7 +6870,7 @@ final class SpikeNotifier implements Callable<Integer> {
     void warnOfUnknownKeys() {
       for (var key : values.keySet()) {
         if (asked.contains(key)) continue;
-        boolean isName = key.matches("\\[\\w*] \\w*"); // else it may be a piece of a password
+        boolean isName = key.matches("\\[[\\w -]*] \\w*"); // else it may be a piece of a password
         world.warn(shown() + ": " + (isName
             ? key + ": unknown key, ignored (did you mean " + nearest(key) + "?)"
             : key.replaceFirst("] .*", "]") + " has a line whose key is no word, ignored (expected "
@@ -5175,6 +6926,14 @@ final class SpikeNotifier implements Callable<Integer> {
         throw new DateTimeException("year out of range");
       }
       return of(time.toInstant(ZoneOffset.UTC));
+    }
+
+    static Hour parseOrNull(String text) {
+      try {
+        return parse(text);
+      } catch (DateTimeException e) {
+        return null;
+      }
     }
 
     static Hour lastFull(Instant now) {
@@ -5280,7 +7039,7 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   static final ObjectMapper JSON = JsonMapper.builder(
           JsonFactory.builder().streamReadConstraints(StreamReadConstraints.builder()
-              .maxDocumentLength(64L << 20).maxStringLength(1 << 20).maxTokenCount(2_000_000)
+              .maxDocumentLength(64L << 20).maxStringLength(1 << 20).maxTokenCount(1_000_000)
               .build()).build())
       .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
       .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
@@ -5300,11 +7059,13 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final Duration LONGEST_WAIT = Duration.ofMinutes(2);
     private static final int LONGEST_REASON = 16_384; // bytes read of an error page
+    private static final Instant FIRST_PLAUSIBLE = Instant.parse("2020-01-01T00:00:00Z");
 
     private final World world;
     private final Pace pace;
     private final EnvironmentProxy proxy;
     private final HttpClient client;
+    private Instant serverTime;
 
     Http(World world, Pace pace) {
       this.world = world;
@@ -5318,7 +7079,12 @@ final class SpikeNotifier implements Callable<Integer> {
           .build();
     }
 
-    record Answer<T>(T value, HttpHeaders headers) { }
+    private record Answer<T>(T value, HttpHeaders headers) { }
+
+    /** The clock of the latest answer, or null when none named its time. */
+    Instant serverTime() {
+      return serverTime;
+    }
 
     /** For the constructors of answers: what they refuse is asked for again. */
     static void expect(boolean right, String otherwise) {
@@ -5331,10 +7097,12 @@ final class SpikeNotifier implements Callable<Integer> {
      * @param request built anew for each try, since a token may end between two
      * @param type    a record of the JSON that is expected, which refuses nonsense
      * @param where   the key of auth.ini that names the server, for messages
+     * @param check   throws IllegalArgumentException for a value that cannot be
      * @throws PermanentFailure for a final refusal
-     * @throws Fault   ZENDESK when the tries are used up
+     * @throws Fault   ZENDESK when the tries, or the time for them, are used up
      */
-    <T> Answer<T> send(Supplier<HttpRequest> request, Class<T> type, String where) {
+    <T> T send(Supplier<HttpRequest> request, Class<T> type, String where, Patience patience,
+        Consumer<T> check) {
       int failures = 0;
       int limits = 0;
       while (true) {
@@ -5342,27 +7110,40 @@ final class SpikeNotifier implements Callable<Integer> {
         var asked = request.get();
         var place = where + " " + asked.uri().getHost();
         try {
-          var answer = sendOnce(asked, type, world.timeout);
+          var answer = sendOnce(asked, type, patience.limit(world));
           pace.waitForReset(answer.headers(), world);
-          return answer;
+          check.accept(answer.value());
+          return answer.value();
+        } catch (IllegalArgumentException e) {
+          failures++;
+          waitOrGiveUp(place, new IOException(e.getMessage(), e), failures, false, patience);
         } catch (IOException e) {
           if (hasCause(e, CertificateException.class) || hasCause(e, SSLHandshakeException.class)) {
             throw Exit.ZENDESK.fault(e, "%s: its certificate is refused: %s (expected a valid one "
                 + "for that name, from an authority that Java trusts)", place, reason(e));
           }
-          boolean limit = e instanceof TemporaryFailure unavailable && unavailable.isLimit();
-          int tried = limit ? ++limits : ++failures;
-          var wait = waitAfter(tried, e);
-          boolean isLast = tried == (limit ? TRIES_AT_A_LIMIT : TRIES);
-          if (isLast || wait.compareTo(LONGEST_WAIT) > 0) {
-            throw Exit.ZENDESK.fault(e, "%s: %s (tried %s); the next run asks again", place,
-                reason(e), plural(failures + limits, "time"));
-          }
-          world.detail("%s: %s, again in %s s".formatted(place, reason(e),
-              decimal(wait.toMillis() / 1000.0)));
-          world.pause(wait);
+          boolean isLimit = e instanceof TemporaryFailure failure && failure.isLimit();
+          if (isLimit) limits++;
+          else failures++;
+          waitOrGiveUp(place, e, isLimit ? limits : failures, isLimit, patience);
         }
       }
+    }
+
+    /** @param tried how often, at a limit or else */
+    private void waitOrGiveUp(String place, IOException e, int tried, boolean isLimit,
+        Patience patience) {
+      int most = Math.min(patience.tries(), TRIES);
+      if (isLimit && patience.tries() >= TRIES) most = TRIES_AT_A_LIMIT;
+      var wait = waitAfter(tried, e);
+      boolean isTooLong = wait.compareTo(LONGEST_WAIT) > 0 || !patience.allows(wait, world);
+      if (tried >= most || isTooLong) {
+        throw Exit.ZENDESK.fault(e, "%s: %s (tried %s); the next run asks again", place, reason(e),
+            plural(tried, "time"));
+      }
+      world.detail("%s: %s, again in %s s".formatted(place, reason(e),
+          decimal(wait.toMillis() / 1000.0)));
+      world.pause(wait);
     }
 
     /** What the server asked for, else 1, 2, 4, 8 seconds and so on, and a little chance. */
@@ -5388,6 +7169,7 @@ final class SpikeNotifier implements Callable<Integer> {
         long start = System.nanoTime();
         var answer = client.send(proxy.signedIn(request),
             HttpResponse.BodyHandlers.ofInputStream());
+        noteTime(answer.headers());
         world.detail("%s %s: %d in %d ms".formatted(request.method(), shown(request, type),
             answer.statusCode(), (System.nanoTime() - start) / 1_000_000));
         try (var body = unpacked(answer)) {
@@ -5397,6 +7179,19 @@ final class SpikeNotifier implements Callable<Integer> {
           throw refusal(answer.statusCode(), body, answer.headers());
         }
       });
+    }
+
+    private void noteTime(HttpHeaders headers) {
+      var date = date(headers.firstValue("date").orElse(""));
+      boolean isPlausible = date != null && date.isAfter(FIRST_PLAUSIBLE);
+      if (isPlausible) serverTime = date;
+    }
+
+    /** Whether nothing can have been sent, since no connection came about. */
+    static boolean isUnconnected(IOException e) {
+      return hasCause(e, ConnectException.class) || hasCause(e, UnresolvedAddressException.class)
+          || hasCause(e, UnknownHostException.class) || hasCause(e, SSLHandshakeException.class)
+          || hasCause(e, CertificateException.class);
     }
 
     /** An address whose answer does not matter is a webhook's or a watcher's: a password itself. */
@@ -5543,7 +7338,8 @@ final class SpikeNotifier implements Callable<Integer> {
      *
      * @throws Fault DENIED, or {@code otherwise} for trouble that may pass
      */
-    Token token(URI url, Client client, String scope, Exit otherwise, String where) {
+    Token token(URI url, Client client, String scope, Exit otherwise, String where,
+        Patience patience) {
       var fields = Map.of(
           "grant_type", "client_credentials",
           "client_id", client.id(),
@@ -5557,7 +7353,7 @@ final class SpikeNotifier implements Callable<Integer> {
           .POST(HttpRequest.BodyPublishers.ofString(body))
           .build();
       try {
-        var token = send(() -> request, Token.class, where).value();
+        var token = send(() -> request, Token.class, where, patience, answer -> { });
         world.secrets.add(token.access_token());
         return token;
       } catch (PermanentFailure e) {
@@ -5589,6 +7385,38 @@ final class SpikeNotifier implements Callable<Integer> {
     Duration life() {
       long seconds = expires_in == null ? 1800 : Math.min(86_400, expires_in.asLong(1800));
       return Duration.ofSeconds(Math.max(30, seconds - 60));
+    }
+  }
+
+  /** How long to go on trying: so many times, and no longer than up to that time of the ticker. */
+  record Patience(int tries, long until) {
+    static final Patience USUAL = new Patience(Http.TRIES, Long.MAX_VALUE);
+
+    static Patience once(World world, Duration limit) {
+      return new Patience(1, world.ticker.nanos() + limit.toNanos());
+    }
+
+    static Patience within(World world, Duration limit) {
+      return new Patience(Http.TRIES, world.ticker.nanos() + limit.toNanos());
+    }
+
+    Patience withTries(int most) {
+      return new Patience(most, until);
+    }
+
+    boolean isOver(World world) {
+      return world.ticker.nanos() >= until;
+    }
+
+    boolean allows(Duration wait, World world) {
+      return until == Long.MAX_VALUE || world.ticker.nanos() + wait.toNanos() < until;
+    }
+
+    /** For one try: a second at least, so that what is quick is had. */
+    Duration limit(World world) {
+      if (until == Long.MAX_VALUE) return world.timeout;
+      long left = Math.max(TimeUnit.SECONDS.toNanos(1), until - world.ticker.nanos());
+      return world.atMost(Duration.ofNanos(left));
     }
   }
 
@@ -5750,6 +7578,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final PrintWriter err; // everything else
     final boolean terminal; // whether a person reads err
     final Secrets secrets = new Secrets();
+    Duration skew = Duration.ZERO; // of the time that is believed to this machine's clock
     String host; // this machine's name; null until somebody asks for it
     Verbosity verbosity = Verbosity.NORMAL;
     private final Deque<String> lastLines = new ArrayDeque<>(); // of err
@@ -5802,6 +7631,20 @@ final class SpikeNotifier implements Callable<Integer> {
         return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
       } catch (IOException e) { // no Linux
         return System.console() != null && System.getenv("TERM") != null;
+      }
+    }
+
+    /** The time that is believed: this machine's clock, put right by Zendesk's. */
+    Instant now() {
+      return clock.instant().plus(skew);
+    }
+
+    /** What TLS trusts, for HTTP and SMTP alike. */
+    SSLContext tls() {
+      try {
+        return SSLContext.getDefault();
+      } catch (NoSuchAlgorithmException e) {
+        throw new IllegalStateException(e);
       }
     }
 
@@ -5912,6 +7755,16 @@ final class SpikeNotifier implements Callable<Integer> {
       return secret.matches("[A-Za-z]{1,11}|\\w{1,7}");
     }
 
+    /** In hexadecimal. */
+    static String sha256(String text) {
+      try {
+        var digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(UTF_8));
+        return HexFormat.of().formatHex(digest);
+      } catch (NoSuchAlgorithmException e) {
+        throw new IllegalStateException(e); // every Java has it
+      }
+    }
+
     static String base64(String text) {
       return Base64.getEncoder().encodeToString(text.getBytes(UTF_8));
     }
@@ -5985,6 +7838,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Also proof against a link that somebody plants in a folder to send a file elsewhere. */
   static final class Disk {
+    private static final int PROBE = 1 << 16; // bytes
     private static final FileAttribute<?> OWNER_READS =
         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
     private static final FileAttribute<?> OWNER_ENTERS =
@@ -6045,6 +7899,23 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
+    /** Writes as much as a file of ours may take, and deletes it. @throws Fault HISTORY */
+    static void tryToWrite(Path folder) {
+      var probe = folder.resolve(".writable");
+      write(probe, " ".repeat(PROBE));
+      delete(probe);
+    }
+
+    /** Whether somebody may be writing it: it was touched within the last hour. */
+    static boolean isFresh(Path file, Instant now) {
+      try {
+        var touched = Files.getLastModifiedTime(file).toInstant();
+        return touched.isAfter(now.minus(Duration.ofHours(1))) && !touched.isAfter(now);
+      } catch (IOException e) {
+        return true; // gone, or not ours to look at
+      }
+    }
+
     static void makeFolder(Path folder) throws IOException {
       if (!Files.isDirectory(folder)) Files.createDirectories(folder, OWNER_ENTERS);
     }
@@ -6064,7 +7935,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return files;
     }
 
-    private static Path folderOf(Path file) {
+    static Path folderOf(Path file) {
       var folder = file.getParent();
       return folder == null ? Path.of("") : folder;
     }
@@ -6185,6 +8056,11 @@ final class SpikeNotifier implements Callable<Integer> {
     return rounded(part * 100) + " %";
   }
 
+  /** An address that no mail client or chat makes a link of. */
+  static String unclickable(String text) {
+    return text.replace("://", "[:]//").replaceAll("(?i)\\bwww\\.", "www[.]");
+  }
+
   /** Such as "1 ticket" or "20 tickets". */
   static String plural(long number, String noun) {
     return number + " " + noun + (number == 1 ? "" : "s");
@@ -6275,6 +8151,15 @@ final class SpikeNotifier implements Callable<Integer> {
     Exit(int code, String when) {
       this.code = code;
       this.when = when;
+    }
+
+    private static final List<Exit> WORST_FIRST =
+        List.of(BUG, CONFIG, HISTORY, DENIED, ZENDESK, TRY_LATER, USAGE);
+
+    /** The one that a run ends with when several apply. */
+    static Exit worst(Set<Exit> exits) {
+      for (var exit : WORST_FIRST) if (exits.contains(exit)) return exit;
+      return OK;
     }
 
     static Map<String, String> table() {

@@ -71,7 +71,7 @@ class BacktestTest extends Unit {
       assertEquals(0, run("backtest", "--json", "-c", folder + "/auth.ini"));
       var last = out.toString().lines().reduce("", (before, line) -> line);
       assertTrue(last.startsWith("{\"hour\":\"2026-11-24T12:00:00Z\",\"count\":10,\"mean\":10.0,"
-          + "\"limit\":24,\"percent\":0.0,\"samples\":13,\"verdict\":\"calm\",\"z\":0.0,"
+          + "\"needed\":24,\"percent\":0.0,\"samples\":13,\"verdict\":\"calm\",\"z\":0.0,"
           + "\"together\":0.0,\"spread\":3.28"), last);
     }
 

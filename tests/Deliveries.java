@@ -31,7 +31,7 @@ abstract class Deliveries extends Scenario {
   }
 
   JsonNode notice(String folderName, String name) throws IOException {
-    return SpikeNotifier.JSON.readTree(folder.resolve("out/" + folderName + "/" + name).toFile());
+    return SpikeNotifier.JSON.readTree(file(folderName, name).toFile());
   }
 
   static List<String> receivers(SmtpScript smtp) {

@@ -1,5 +1,6 @@
 package spikenotifier;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -7,17 +8,22 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
@@ -26,6 +32,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiPredicate;
+import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import java.util.regex.Pattern;
 import spikenotifier.SpikeNotifier.Hour;
@@ -40,6 +47,9 @@ class Desk implements AutoCloseable {
   private static final String TOKEN = "made-up-token";
   private static final Pattern BOUND = Pattern.compile("created(>=|<)(\\S+)");
   private static final Pattern TAG = Pattern.compile("(?<!\\S)tags:\\S+"); // -tags:x is no such
+  private static final Pattern DATE = Pattern.compile("(Date: )\\w{3}, \\d\\d .{18}GMT");
+  private static final DateTimeFormatter HTTP_DATE = DateTimeFormatter
+      .ofPattern("EEE, dd MMM yyyy HH:mm:ss 'GMT'", Locale.US).withZone(ZoneOffset.UTC);
   private static final int TAGGED = 20; // every so many tickets carry the tag that is asked for
   private static final int SEARCH_LIMIT = 1000; // results, on all pages together
   private static final String[] TAGS =
@@ -160,7 +170,9 @@ class Desk implements AutoCloseable {
 
   final List<String> asked = new CopyOnWriteArrayList<>();
   volatile Trouble trouble = Trouble.NONE;
+  volatile Supplier<Instant> date = Instant::now; // what its answers say the time is
   private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+  private final ServerSocket front = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
   private final ExecutorService threads = Executors.newFixedThreadPool(16);
   private final AtomicInteger requests = new AtomicInteger();
   private final ToLongFunction<Hour> count;
@@ -182,6 +194,46 @@ class Desk implements AutoCloseable {
       }
     });
     server.start();
+    inBackground(this::serveFront);
+  }
+
+  /** Stands before the server, which names the real time only, and puts in that of the tests. */
+  private void serveFront() throws IOException {
+    while (!front.isClosed()) {
+      var client = front.accept();
+      var back = new Socket("127.0.0.1", server.getAddress().getPort());
+      client.setTcpNoDelay(true);
+      back.setTcpNoDelay(true);
+      inBackground(() -> pass(client, back, false));
+      inBackground(() -> pass(back, client, true));
+    }
+  }
+
+  private interface Work {
+    void run() throws IOException;
+  }
+
+  private static void inBackground(Work work) {
+    var thread = new Thread(() -> {
+      try {
+        work.run();
+      } catch (IOException e) {
+        return; // one side went away, as these tests mean it to
+      }
+    });
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private void pass(Socket from, Socket to, boolean isAnswer) throws IOException {
+    try (from; to) {
+      var bytes = new byte[65_536];
+      for (int read; (read = from.getInputStream().read(bytes)) >= 0; ) {
+        var text = new String(bytes, 0, read, ISO_8859_1);
+        if (isAnswer) text = DATE.matcher(text).replaceFirst("$1" + HTTP_DATE.format(date.get()));
+        to.getOutputStream().write(text.getBytes(ISO_8859_1));
+      }
+    }
   }
 
   /** Weekdays busy by day, nights and weekends quiet, no two weeks alike. */
@@ -194,7 +246,7 @@ class Desk implements AutoCloseable {
   }
 
   String url() {
-    return "http://127.0.0.1:" + server.getAddress().getPort();
+    return "http://127.0.0.1:" + front.getLocalPort();
   }
 
   int requests() {
@@ -202,7 +254,8 @@ class Desk implements AutoCloseable {
   }
 
   @Override
-  public void close() {
+  public void close() throws IOException {
+    front.close();
     server.stop(0);
     threads.shutdownNow();
   }

@@ -43,6 +43,7 @@ import org.subethamail.smtp.auth.LoginFailedException;
 import org.subethamail.smtp.server.SMTPServer;
 import spikenotifier.SpikeNotifier.History;
 import spikenotifier.SpikeNotifier.Hour;
+import spikenotifier.SpikeNotifier.TagHistory;
 import spikenotifier.SpikeNotifier.Ticker;
 
 /** What stands in for the world in the tests: time, servers, certificates. */
@@ -439,6 +440,14 @@ final class Fakes {
     Hour.range(first, end).forEach(hour -> history.put(hour, each));
     history.wasJudged(end.plus(-1));
     history.save();
+  }
+
+  /** Four weeks of tags before the hour, the same in each: so many tickets, and those with a tag. */
+  static void tagged(Path folder, Hour end, long tickets, Map<String, Long> counts) {
+    var tags = new TagHistory();
+    Hour.range(end.plus(-24 * TagHistory.DAYS), end).forEach(hour ->
+        tags.put(hour, tickets, counts));
+    tags.save(folder.resolve("out/history.csv"));
   }
 
   /** The program in a JVM of its own, on the real clock; it speaks into the file "child". */

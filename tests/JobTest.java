@@ -11,12 +11,15 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.Fakes.MailServer;
 import spikenotifier.SpikeNotifier.*;
 
@@ -27,7 +30,7 @@ class JobTest extends Scenario {
     @Test
     void fills_the_history_judges_the_last_hour_and_mails() throws IOException {
       var outcome = run(Exit.OK);
-      assertEquals("hour=2026-11-10T13:00Z count=40 mean=10.0 limit=16.0 percent=300.0 samples=10 "
+      assertEquals("hour=2026-11-10T13:00Z count=40 mean=10.0 needed=17 percent=300.0 samples=10 "
           + "verdict=spike alert=sent\n", outcome.out());
       assertEquals("filling 240 unknown hours of the last 240 from Zendesk\n", outcome.err());
       assertEquals(List.of("2026-11-10T13.spike.json"), files("sent"));
@@ -49,8 +52,9 @@ class JobTest extends Scenario {
     void asks_three_things_in_a_calm_hour() throws IOException {
       desk(hour -> 10);
       known(240, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
       var outcome = run(Exit.OK);
-      assertEquals("hour=2026-11-10T13:00Z count=10 mean=10.0 limit=16.0 percent=0.0 samples=10 "
+      assertEquals("hour=2026-11-10T13:00Z count=10 mean=10.0 needed=17 percent=0.0 samples=10 "
           + "verdict=calm alert=none\n", outcome.out());
       assertEquals(3, desk.requests(), desk.asked.toString());
     }
@@ -60,8 +64,8 @@ class JobTest extends Scenario {
     void touches_nothing_in_a_dry_run() throws IOException {
       config("monitor/PingUrl = " + desk.url() + "/ping");
       var outcome = run(Exit.OK, "--dry-run");
-      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! acme, Tue 10 Nov 13:00 "
-          + "UTC: 40 tickets instead of 10"), outcome.out());
+      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! 40 tickets instead of 10 at "
+          + "acme (Tue 10 Nov, 13:00 UTC)"), outcome.out());
       assertTrue(outcome.out().endsWith("verdict=spike alert=dry-run\n"), outcome.out());
       assertFalse(Files.exists(folder.resolve("out")));
       assertEquals(0, mail.received.size());
@@ -76,8 +80,8 @@ class JobTest extends Scenario {
     @Test
     void shows_each_request_when_asked() {
       var outcome = run(Exit.OK, "-v");
-      assertTrue(outcome.err().contains("/api/v2/search/count.json?query=type:ticket "
-          + "created>=2026-11-10T13:00:00Z created<2026-11-10T14:00:00Z: 200 in "), outcome.err());
+      assertTrue(outcome.err().contains("&query=type:ticket created>=2026-11-10T13:00:00Z "
+          + "created<2026-11-10T14:00:00Z: 200 in "), outcome.err());
       assertTrue(outcome.err().endsWith(" requests to Zendesk\n"), outcome.err());
     }
 
@@ -92,22 +96,34 @@ class JobTest extends Scenario {
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "2026-11-10T14 | --hour 2026-11-10T14: is not over yet (expected 2026-11-10T13 or earlier)",
-        "2026-10-10T14 | --hour 2026-10-10T14: is older than NumHours (expected 2026-10-31T13 or "
-            + "later)",
     })
     void refuses_an_hour_that_it_cannot_judge(String hour, String message) {
       assertEquals(message + "\n", run(Exit.USAGE, "--hour", hour).err());
     }
 
     @Test
-    void judges_what_runs_missed_before_the_hour_that_is_asked_for() throws IOException {
+    void judges_the_hour_that_is_asked_for_alone() throws IOException {
       desk(hour -> hour.since(NOW) >= -3 ? 40 : 10);
       Fakes.known(folder, NOW.plus(-240), NOW.plus(-5), 10);
       var judged = run(Exit.OK, "--hour", NOW.plus(-1).name()).out().lines()
           .map(line -> line.replaceAll("hour=(\\S+):00Z.* verdict=(\\w+).*", "$1 $2")).toList();
-      assertEquals(List.of("2026-11-10T08 calm", "2026-11-10T09 calm", "2026-11-10T10 spike",
-          "2026-11-10T11 spike", "2026-11-10T12 spike"), judged);
-      assertEquals(3, mail.received.size());
+      assertEquals(List.of("2026-11-10T12 spike"), judged);
+      assertEquals(1, mail.received.size());
+      assertEquals(6, run(Exit.OK).out().lines().count(), "what runs missed is judged by runs");
+    }
+
+    /** On a history of thirty days: from its own past, which is read, and told to nobody. */
+    @ParameterizedTest
+    @ValueSource(ints = {60, 200})
+    void judges_an_old_hour_and_tells_nobody(int days) throws IOException {
+      var old = NOW.plus(-24L * days);
+      desk(hour -> hour.equals(old) ? 60 : 10);
+      known(720, 10);
+      var before = Fakes.read(folder.resolve("out/history.csv.state"));
+      assertEquals("hour=" + old + " count=60 mean=10.0 needed=17 percent=500.0 samples=10 "
+          + "verdict=spike alert=none\n", run(Exit.OK, "--hour", old.name()).out());
+      assertEquals(0, mail.received.size());
+      assertEquals(before, Fakes.read(folder.resolve("out/history.csv.state")));
     }
 
     @Test
@@ -115,7 +131,7 @@ class JobTest extends Scenario {
       desk(hour -> hour.number() % 10 == 0 ? 40 : 10);
       run(Exit.OK, "--hour", NOW.plus(-100).name());
       later(1);
-      assertEquals(2, run(Exit.OK).out().lines().count(), "the hour of the first run and this one");
+      assertEquals(1, run(Exit.OK).out().lines().count(), "the hours before are no news");
     }
 
     @ParameterizedTest
@@ -139,8 +155,8 @@ class JobTest extends Scenario {
       config("");
       run(Exit.OK);
       assertEquals(List.of("2026-11-10T13.spike.json", "2026-11-10T14.clear.json"), files("sent"));
-      assertTrue(mail.received.get(0).text().contains("This notice comes late, at Tue 10 Nov 19:07 "
-          + "UTC: "), mail.received.get(0).text());
+      assertTrue(mail.received.get(0).text().contains("This notice comes late, on Tue 10 Nov at "
+          + "19:07 UTC."), mail.received.get(0).text());
     }
 
     /** Zendesk's index has been hours behind: the hours held nothing when they were counted. */
@@ -162,7 +178,9 @@ class JobTest extends Scenario {
       assertEquals(List.of("2026-11-10T13.spike.json", "2026-11-10T14.clear.json"), files("sent"));
       later(1);
       run(Exit.OK);
-      assertEquals(2, mail.received.size(), "told once");
+      assertEquals(1, mail.received.size(), "one message for the spike and its end, once");
+      assertTrue(mail.received.get(0).text().startsWith("Over after 1 hour: the spike at acme from "
+          + "13:00 to 14:00 UTC"), mail.received.get(0).text());
     }
 
     @Test
@@ -172,7 +190,7 @@ class JobTest extends Scenario {
       var outcome = run(Exit.OK);
       assertTrue(outcome.err().contains("counted again, 8 tickets instead of 10"), outcome.err());
       assertEquals(8, history().at(NOW.plus(-7)));
-      assertEquals(1, outcome.out().lines().count(), "an hour that shrank is not judged again");
+      assertEquals(3, outcome.out().lines().count(), "it, the hour after it, and the last one");
     }
 
     @Test
@@ -181,11 +199,13 @@ class JobTest extends Scenario {
       var last = Hour.lastFull(real);
       desk(hour -> hour.isBefore(last.plus(1)) ? 10 : 0);
       Fakes.known(folder, last.plus(-240), last, 10);
+      desk.date = () -> real;
       clock = real.plus(Duration.ofHours(1)); // ahead
       var outcome = run(Exit.OK);
       assertTrue(outcome.out().startsWith("hour=" + last + " count=10 "), outcome.out());
-      assertTrue(outcome.err().startsWith("this machine's clock is ahead of Zendesk's, which says "
-          + real.toString().substring(0, 11)), outcome.err());
+      assertEquals("this machine's clock is 60 minutes ahead of Zendesk's, which says "
+          + real.truncatedTo(ChronoUnit.SECONDS) + ": that one is followed (set the clock)\n",
+          outcome.err());
       assertFalse(history().knows(last.plus(1)));
     }
 

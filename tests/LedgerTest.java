@@ -1,6 +1,7 @@
 package spikenotifier;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
@@ -10,10 +11,12 @@ import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.Desk.Trouble;
 import spikenotifier.SpikeNotifier.*;
 
@@ -25,6 +28,7 @@ class LedgerTest extends Deliveries {
     @Test
     void holds_notices_as_text() throws IOException {
       known(720, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
       config("email/Host = localhost\nemail/Port = 1\nkept = yes");
       run(Exit.TRY_LATER);
       var json = notice("outbox", SPIKE);
@@ -35,12 +39,13 @@ class LedgerTest extends Deliveries {
             "hour" : "2026-11-10T13",
             "kind" : "spike",
             "start" : "2026-11-10T13",
-            "subject" : "Ticket Spike Alert! acme, Tue 10 Nov 13:00 UTC: 40 tickets instead of 10, \
-          checkout_error"
+            "subject" : "Ticket Spike Alert! 40 tickets instead of 10 at acme: checkout_error \
+          (Tue 10 Nov, 13:00 UTC)"
           }""", json.path("topic").toPrettyString());
       var fields = new ArrayList<String>();
       json.fieldNames().forEachRemaining(fields::add);
-      assertEquals(List.of("topic", "facts", "words", "accepted", "refused"), fields);
+      assertEquals(List.of("topic", "facts", "words", "accepted", "refused",
+          "passed", "tries"), fields);
       assertEquals(40, json.path("facts").path("count").asLong());
       assertEquals("checkout_error", json.path("facts").path("cause").asText());
       assertEquals("{}", json.path("accepted").toString());
@@ -53,14 +58,14 @@ class LedgerTest extends Deliveries {
         config("email/Recipient = a@acme.example, c@acme.example");
         later(1);
         run(Exit.OK);
-        assertEquals(List.of("a", "b", "c"), receivers(smtp).subList(0, 3));
+        assertEquals(List.of("a", "b", "a", "c"), receivers(smtp));
         assertEquals(List.of(), files("outbox"));
       }
     }
 
     @Test
     void gives_up_after_a_week() throws IOException {
-      config("email/Port = 1\nkept = yes");
+      config("email/Port = 1\nkept = yes\nspike/AllClear = no");
       run(Exit.TRY_LATER);
       later(168);
       Fakes.known(folder, NOW.plus(1), NOW.plus(168), 10);
@@ -73,16 +78,32 @@ class LedgerTest extends Deliveries {
       assertEquals(List.of(SPIKE), files("refused"));
     }
 
+    /** Told once, moved away, and in nobody's way. */
     @Test
-    void skips_and_names_what_is_no_notice() throws IOException {
+    void lays_aside_what_is_no_notice() throws IOException {
       Files.createDirectories(folder.resolve("out/outbox"));
-      var odd = folder.resolve("out/outbox/2026-11-10T12-spike.eml");
-      Files.writeString(odd, "From: x");
-      Files.writeString(folder.resolve("out/outbox/2026-11-10T12.spike.json"), "{\"a\":1}");
-      var outcome = run(Exit.OK);
-      assertTrue(outcome.err().contains(odd + ": is no notice of this edition (look at it, then "
-          + "delete it)"), outcome.err());
+      var names = List.of("2026-11-10T12-spike.eml", "2026-11-10T12.spike.json", "empty.json",
+          "2026-11-10T11.spike." + Ledger.id(Config.read(folder.resolve("auth.ini"),
+              World.real())) + ".json");
+      for (var name : names) Files.writeString(folder.resolve("out/outbox/" + name), "");
+      Files.setLastModifiedTime(folder.resolve("out/outbox/empty.json"),
+          java.nio.file.attribute.FileTime.from(clock.minusSeconds(7200)));
+      var outcome = run(Exit.TRY_LATER);
+      assertEquals(4, outcome.err().lines().filter(line ->
+          line.contains(": is no notice of this edition (moved to ")).count(), outcome.err());
       assertEquals(1, mail.received.size());
+      assertEquals(4, files("refused").size());
+      assertEquals("", run(Exit.OK).err());
+    }
+
+    @Test
+    void lets_alone_what_somebody_may_be_writing() throws IOException {
+      Files.createDirectories(folder.resolve("out/outbox"));
+      var other = Files.writeString(folder.resolve("out/outbox/other.json"), "{");
+      Files.setLastModifiedTime(other,
+          java.nio.file.attribute.FileTime.from(clock.minusSeconds(600)));
+      run(Exit.OK);
+      assertTrue(Files.exists(other));
     }
 
     /** What people leave there must neither stop a run nor go out again and again. */
@@ -92,43 +113,98 @@ class LedgerTest extends Deliveries {
       Files.write(folder.resolve("out/outbox/u.json"), new byte[] {(byte) 0xff, (byte) 0xfe});
       Files.createDirectories(folder.resolve("out/sent"));
       Files.writeString(folder.resolve("out/sent/2026-11-31T10.spike.json"), "{}");
-      run(Exit.OK);
-      Files.copy(folder.resolve("out/sent/" + SPIKE), folder.resolve("out/outbox/again.json"));
-      var other = Fakes.read(folder.resolve("out/sent/" + SPIKE)).replace("acme.zendesk.com", "x");
-      Files.writeString(folder.resolve("out/outbox/2026-11-10T09.spike.json"),
-          other.replace("2026-11-10T13", "2026-11-10T09"));
-      var outcome = run(Exit.OK);
-      assertTrue(outcome.err().contains("again.json: is not sent under this name (rename it to "
-          + SPIKE), outcome.err());
-      assertTrue(outcome.err().contains("tells of another account or Query"), outcome.err());
+      Files.writeString(folder.resolve("out/sent/2026-11-10T12.spike.json"), "{}");
+      run();
       assertEquals(1, mail.received.size());
-      Files.delete(folder.resolve("out/outbox/u.json"));
+      Files.copy(file("sent", SPIKE), folder.resolve("out/outbox/again.json"));
+      run();
+      assertEquals(1, mail.received.size());
+      for (var file : List.of("outbox/u.json", "refused/u.json")) {
+        Files.deleteIfExists(folder.resolve("out/" + file));
+      }
     }
 
+    /** The last hour's alarm goes out from memory; what came before and after it does not. */
     @Test
-    void must_be_able_to_note_what_is_sent_before_anything_goes_out() throws IOException {
-      Files.createDirectories(folder.resolve("out"));
+    void silences_no_alarm_though_it_cannot_be_written() throws IOException {
+      desk(hour -> hour.since(NOW) >= -3 && hour.since(NOW) < 1 ? 40 : 10);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-3), 10);
       Files.writeString(folder.resolve("out/sent"), "in the way");
       var outcome = run(Exit.HISTORY);
-      assertEquals(folder.resolve("out/sent") + ": is a file (expected a folder)\n", outcome.err());
-      assertEquals(0, mail.received.size());
+      assertTrue(outcome.err().startsWith(folder.resolve("out/sent")
+          + ": is a file (expected a folder)\n"), outcome.err());
+      assertEquals(1, mail.received.size(), "of the last hour alone");
+      later(1);
+      run(Exit.HISTORY);
+      assertEquals(1, mail.received.size(), "no end");
+      assertTrue(run("doctor").out().contains("FAIL  outbox: " + folder.resolve("out/sent")));
     }
 
     @Test
-    void serves_one_account_alone() throws IOException {
+    void serves_two_accounts_with_a_history_each() throws IOException {
       run(Exit.OK);
       config("zendesk/Domain = beta\ndefault/SpikeDB = out/beta.csv");
+      run(Exit.OK);
+      assertEquals(2, mail.received.size());
+      assertEquals(List.of(SPIKE, SPIKE), files("sent"));
+      config("default/SpikeDB = out/history.csv");
       var outcome = run(Exit.CONFIG);
-      assertTrue(outcome.err().contains(folder.resolve("out") + ": holds a notice of that hour "
-          + "counted at acme.zendesk.com without Query (expected a folder of its own"),
-          outcome.err());
+      assertTrue(outcome.err().contains("was counted at acme.zendesk.com without Query, but "
+          + "auth.ini now counts at beta.zendesk.com"), outcome.err());
+      assertTrue(run("doctor").out().contains("FAIL  history: "));
+    }
+
+    /** Each advice of the message about another Query, while a notice of the old one lies there. */
+    @ParameterizedTest
+    @ValueSource(strings = {"new SpikeDB", "state deleted"})
+    void serves_a_changed_query_once_the_advice_was_followed(String advice) throws IOException {
+      run(Exit.OK);
+      config("zendesk/Query = brand:shop");
+      run(Exit.CONFIG);
+      if (advice.equals("new SpikeDB")) config("default/SpikeDB = out/shop.csv");
+      else Files.delete(folder.resolve("out/history.csv.state"));
+      desk(hour -> hour.isBefore(NOW.plus(1)) ? 10 : 60);
+      later(1);
+      run(Exit.OK);
+      assertEquals(2, mail.received.size());
+      assertFalse(mail.received.get(1).subject().startsWith("Re: "), "not of the old episode");
+    }
+
+    /** An open episode and a waiting notice of the second edition. */
+    @Test
+    void of_the_second_edition_goes_on_and_nothing_is_told_twice() throws IOException {
+      desk(hour -> hour.since(NOW) >= -1 && hour.since(NOW) <= 0 ? 40 : 10);
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-1), 10);
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      history.put(NOW.plus(-1), 40);
+      history.put(NOW, 40);
+      history.wasJudged(NOW);
+      history.save();
+      for (var each : List.of("sent/2026-11-10T12", "outbox/2026-11-10T13")) {
+        var hour = each.replaceAll(".*/", "");
+        var accepted = each.startsWith("sent") ? "\"team@acme.example\":\"x\"" : "";
+        Disk.write(folder.resolve("out/" + each + ".spike.json"), """
+            {"topic":{"account":"acme.zendesk.com","query":"","hour":"%s","kind":"spike",
+            "start":"2026-11-10T12","subject":"Ticket Spike Alert! acme, Tue 10 Nov"},
+            "facts":{"count":40,"usual":10.0,"percent":300.0,"cause":null,"tags":[],"link":""},
+            "words":{"text":"Old words.\\n\\nMore.\\n","html":"<h1>Old words.</h1>\\n","chat":
+            ["Old words."],"rows":[]},"accepted":{%s},"refused":{}}""".formatted(hour, accepted));
+      }
+      run(Exit.OK);
+      run(Exit.OK);
+      assertEquals(1, mail.received.size(), "what waited, once");
+      assertEquals("Re: Ticket Spike Alert! acme, Tue 10 Nov", mail.received.get(0).subject());
+      later(1);
+      run(Exit.OK);
+      assertEquals(2, mail.received.size(), "and the end");
+      assertTrue(mail.received.get(1).text().startsWith("Over after 2 hours: "));
     }
 
     @Test
     void forgets_after_half_a_year() throws IOException {
       run(Exit.OK);
       var old = folder.resolve("out/sent/2026-05-01T00.spike.json");
-      Files.copy(folder.resolve("out/sent/" + SPIKE), old);
+      Files.copy(file("sent", SPIKE), old);
       run(Exit.OK);
       assertEquals(List.of(SPIKE), files("sent"));
     }
@@ -180,31 +256,67 @@ class LedgerTest extends Deliveries {
       assertEquals(1, roots.size(), roots.toString());
     }
 
+    /** Whoever refused the beginning, or was put off, hears of the end, which tells all. */
     @Test
-    void ends_with_no_all_clear_for_who_never_got_the_alarm() throws IOException {
+    void is_told_to_everybody_of_the_config_to_its_end() throws IOException {
       try (var smtp = smtp("RCPT TO:<b@", "550 no")) {
         run(Exit.TRY_LATER);
         smtp.script("RCPT TO:<b@", "250 ok");
         later(1);
         run(Exit.OK);
-        assertEquals(List.of("a", "b", "a"), receivers(smtp));
+        assertEquals(List.of("a", "b", "a", "b"), receivers(smtp));
+        assertEquals(3, smtp.mails.size());
       }
     }
 
-    /** Nobody may hear that it is over before hearing that it began. */
+    /** One that nobody took is not open: the next spike hour opens it anew. */
     @Test
-    void is_told_in_order_to_who_was_deferred() throws IOException {
+    void that_nobody_took_is_opened_anew() throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      config("spike/Repeat = first");
+      try (var smtp = smtp("RCPT TO", "550 no")) {
+        run(Exit.TRY_LATER);
+        smtp.script("RCPT TO", "250 ok");
+        later(1);
+        run(Exit.OK);
+        assertEquals(2, smtp.mails.size());
+        assertTrue(smtp.mails.get(0).contains("Message-ID: <2026-11-10T14-spike@"));
+        assertFalse(smtp.mails.get(0).contains("Subject: Re: "));
+      }
+    }
+
+    @Test
+    void of_twenty_hours_without_mail_is_one_message_that_comes_late() throws IOException {
+      desk(hour -> hour.isBefore(NOW) || hour.since(NOW) > 2 ? 10 : 40);
+      config("email/Port = 1\nkept = yes");
+      for (int i = 0; i < 20; i++) {
+        run(Exit.TRY_LATER);
+        later(1);
+      }
+      config("email/Port = " + mail.port());
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+      var text = mail.received.get(0).text();
+      assertTrue(text.startsWith("Over after 3 hours: the spike at acme from 13:00 to 16:00 UTC, Tue "
+          + "10 Nov.\nThis notice comes late, on Wed 11 Nov at 10:07 UTC.\n"
+          + "Peak: 40 tickets from 13:00 to 14:00; usual: 10. In all 90 more than usual.\n"), text);
+    }
+
+    /** Whoever was put off gets the newest, which tells all, and no more. */
+    @Test
+    void is_told_by_its_newest_notice_alone_to_who_was_put_off() throws IOException {
       try (var smtp = smtp("RCPT TO:<b@", "450 later")) {
         run(Exit.TRY_LATER);
         later(1);
         run(Exit.TRY_LATER);
-        assertEquals(2, files("outbox").size());
         smtp.script("RCPT TO:<b@", "250 ok");
         smtp.said.clear();
         later(1);
         run(Exit.OK);
-        assertEquals(List.of("b", "b"), receivers(smtp));
+        assertEquals(List.of("b"), receivers(smtp));
         assertTrue(smtp.mails.get(smtp.mails.size() - 1).contains("Subject: Re: "));
+        assertEquals("2026-11-10T14.clear",
+            notice("sent", SPIKE).path("passed").path("b@acme.example").asText());
       }
     }
 
@@ -222,9 +334,11 @@ class LedgerTest extends Deliveries {
       run(Exit.OK);
       var told = mail.received.stream().map(each -> each.header("Message-ID")
           .replaceAll("<2026-11-10T(.*)@.*", "$1")).toList();
-      assertEquals(List.of("13-spike", "14-clear", "14-spike", "15-clear"), told);
+      assertEquals(List.of("13-spike", "14-clear", "15-clear"), told);
       var root = mail.received.get(0).header("References");
       assertTrue(mail.received.get(2).header("References").startsWith(root));
+      assertTrue(mail.received.get(2).text().startsWith("Over after 2 hours: "));
+      assertTrue(files("sent").contains("2026-11-10T14.spike.json"));
     }
 
     /** Zendesk deleted the tickets: the hour is no spike any more, but people were told of it. */
@@ -260,14 +374,14 @@ class LedgerTest extends Deliveries {
       later(80);
       Fakes.known(folder, NOW.plus(1), NOW.plus(79), 10);
       run(Exit.OK);
-      assertTrue(mail.received.get(0).text().startsWith("Over at 14:00 UTC after 1 hour."),
+      assertTrue(mail.received.get(0).text().startsWith("Over after 1 hour: the spike at acme "),
           mail.received.get(0).text());
     }
 
     @Test
     void of_three_weeks_keeps_its_root() throws IOException {
       run(Exit.OK);
-      var file = folder.resolve("out/sent/" + SPIKE);
+      var file = file("sent", SPIKE);
       var old = Fakes.read(file).replace("2026-11-10T13", "2026-10-20T13");
       Files.delete(file);
       Files.writeString(folder.resolve("out/sent/2026-10-20T13.spike.json"), old);

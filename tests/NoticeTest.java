@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -63,81 +64,126 @@ class NoticeTest {
     return world;
   }
 
-  /** Fourteen weeks of 14 to 27 tickets an hour, then these hours, the last of them HOUR. */
-  private Judge judge(Config config, long... last) {
+  /** Fourteen weeks of 14 to 27 tickets an hour. */
+  private static TreeMap<Hour, Long> usualWeeks() {
     var known = new TreeMap<Hour, Long>();
-    Hour.range(HOUR.plus(-14 * 168), HOUR).forEach(hour ->
+    Hour.range(HOUR.plus(-14 * 168), HOUR.plus(1)).forEach(hour ->
         known.put(hour, 14 + Math.floorMod(hour.number() * 2654435761L >> 9, 14L)));
+    return known;
+  }
+
+  /** The usual weeks, then these hours, the last of them HOUR. */
+  private static Judge judge(Config config, long... last) {
+    var known = usualWeeks();
     for (int i = 0; i < last.length; i++) known.put(HOUR.plus(i + 1 - last.length), last[i]);
     return new Judge(new Rule(config), new Counts(known));
   }
 
-  private static Ticket ticket(Hour hour, long i, long all, long requester, String... tags) {
-    boolean checkout = List.of(tags).contains("checkout_error");
-    return new Ticket(4987 + i, hour.from().plusSeconds(i * 3600 / all),
-        checkout ? "Checkout fails with error 502" : "A question", requester, List.of(tags),
+  /** Four weeks in which 7 of 20 tickets an hour are vip, and HOUR as these tickets have it. */
+  private static TagHistory tags(HourTickets tickets) {
+    var tags = new TagHistory();
+    Hour.range(HOUR.plus(-24 * 29), HOUR).forEach(hour ->
+        tags.put(hour, 20, Map.of("vip", 7L, "billing", 11L)));
+    tags.put(HOUR, tickets.size(), tickets.tagCounts());
+    return tags;
+  }
+
+  private static Ticket ticket(long i, long all, long requester, String... tags) {
+    boolean isCheckout = List.of(tags).contains("checkout_error");
+    return new Ticket(4987 + i, HOUR.from().plusSeconds(i * 3600 / all),
+        isCheckout ? "Checkout fails with error 502" : "A question", requester, List.of(tags),
         "ticket");
   }
 
-  /** So many tickets, 80 of 100 of which carry checkout_error; every third is vip. */
-  private static SpikeTickets tickets(long all, String cause) {
-    var tickets = new SpikeTickets(List.of());
+  /** So many tickets, 80 of 100 of which carry the cause; every third is vip. */
+  private static HourTickets tickets(long all, String cause) {
+    var tickets = new HourTickets(List.of());
     for (long i = 0; i < all; i++) {
       var tags = new ArrayList<String>();
       if (i * 10 < all * 8) tags.add(cause);
       if (i % 3 == 0) tags.add("vip");
-      tickets.add(ticket(HOUR, i, all, i, tags.toArray(String[]::new)));
+      tickets.add(ticket(i, all, i, tags.toArray(String[]::new)));
     }
-    weeks(tickets);
     return tickets;
   }
 
-  private static void weeks(SpikeTickets tickets) {
-    for (int week = 1; week <= 4; week++) {
-      var tally = new Tally(List.of());
-      for (long i = 0; i < 20; i++) {
-        var hour = HOUR.plus(-168L * week);
-        tally.add(i % 3 == 0 ? ticket(hour, i, 20, i, "vip") : i % 5 == 0 ? ticket(hour, i, 20, i)
-            : ticket(hour, i, 20, i, "billing"));
-      }
-      tickets.addWeek(tally);
-    }
-  }
-
-  private Notice spike(SpikeTickets tickets, Topic opening, long... last) {
+  private Notice spike(HourTickets tickets, List<Notice> told, long... last) {
     var config = config();
     var judge = judge(config, last);
     var spike = (Spike) judge.verdict(HOUR);
-    boolean isLate = clock.isAfter(HOUR.plus(2).to());
-    var soFar = isLate ? null : new HourInProgress(clock, 14);
-    return new NoticeWriter(config, judge, world()).spike(spike, opening, tickets, soFar);
+    var writer = new NoticeWriter(config, judge, tags(tickets), world());
+    return writer.spike(spike, told, tickets, new HourInProgress(HOUR.to().plusSeconds(420), 14));
   }
 
   private Notice spike() {
-    return spike(tickets(100, "checkout_error"), null, 100);
+    return spike(tickets(100, "checkout_error"), List.of(), 100);
   }
 
-  private Topic opening() {
-    var first = spike().topic();
-    var start = Hour.parse("2026-11-25T12");
-    return new Topic(first.account(), first.query(), start, Kind.SPIKE, start,
-        "Ticket Spike Alert! acme, Wed 25 Nov 12:00 UTC: 70 tickets instead of 17");
+  /** What was told two hours before of so many tickets. */
+  private List<Notice> told(long count) {
+    var first = spike();
+    var start = HOUR.plus(-2);
+    var topic = new Topic(first.topic().account(), "", start, Kind.SPIKE, start,
+        "Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)");
+    var facts = new Facts(count, 17.0, null, "checkout_error", List.of(), "", null, null);
+    return List.of(new Notice(topic, facts, first.words()));
   }
 
   private Notice clear() {
     var config = config();
-    var first = spike();
     var judge = judge(config, 100, 80, 20);
-    var start = Hour.parse("2026-11-25T12");
-    var topic = new Topic(first.topic().account(), "", start, Kind.SPIKE, start,
+    var told = told(100);
+    return new NoticeWriter(config, judge, new TagHistory(), world())
+        .clear((Calm) judge.verdict(HOUR), told);
+  }
+
+  private NoticeWriter writer(Judge judge) {
+    return new NoticeWriter(config(), judge, new TagHistory(), world());
+  }
+
+  private static final Stop STOP = new Stop(Flow.STOPPED, 1, 3, 1, 58.4);
+  private static final Stop AGAIN = new Stop(Flow.AGAIN, 1, 1, 19, 20.2);
+
+  private Notice stop() {
+    return writer(judge(config(), 1, 0, 0)).stop(HOUR, STOP);
+  }
+
+  private Notice resumed() {
+    var first = stop();
+    var topic = new Topic(first.topic().account(), "", HOUR.plus(-4), Kind.STOP, HOUR.plus(-4),
         first.topic().subject());
-    var opening = new Notice(topic, first.facts(), first.words(), null, null);
-    return new NoticeWriter(config, judge, world()).clear((Calm) judge.verdict(HOUR), opening);
+    var told = new Notice(topic, first.facts(), first.words());
+    return writer(judge(config(), 1, 0, 0, 0, 19)).resumed(HOUR, AGAIN, List.of(told));
+  }
+
+  private Notice tag() {
+    var tickets = new HourTickets(List.of());
+    for (int i = 0; i < 22; i++) {
+      if (i < 12) tickets.add(ticket(i, 22, i, "checkout_error", "vip"));
+      else tickets.add(ticket(i, 22, i, "billing"));
+    }
+    var judge = judge(config(), 22);
+    var tags = tags(tickets);
+    var surges = new TagRule(tags, ZoneOffset.UTC).surges(HOUR, hour -> false, List.of());
+    return new NoticeWriter(config(), judge, tags, world()).tag(HOUR, surges, tickets);
   }
 
   private String whole(Notice notice) {
+    var words = notice.words().asOf(clock, notice.topic(), config());
     return "Subject: " + notice.topic().subject() + "\n\n"
-        + notice.words().text().replace(folder.toString(), "/opt/spike-notifier");
+        + words.text().replace(folder.toString(), "/opt/spike-notifier");
+  }
+
+  /** Up to the tags. */
+  private String head(Notice notice) {
+    var text = whole(notice);
+    return text.substring(0, text.indexOf("\n\n", text.indexOf("\n\n") + 2)) + "\n";
+  }
+
+  /** From the links to the 24 hours. */
+  private String middle(Notice notice) {
+    var text = whole(notice);
+    return text.substring(text.indexOf("\nUsual") + 1, text.indexOf("\n\nThe last 24")) + "\n";
   }
 
   @Nested
@@ -146,115 +192,110 @@ class NoticeTest {
     void about_a_spike_says_all_that_a_reader_wants_to_know_at_night() {
       ini = "TimeZone = Europe/Berlin\n";
       assertEquals("""
-          Subject: Ticket Spike Alert! acme, Wed 25 Nov 14:00 UTC: 100 tickets instead of 21, \
-          checkout_error
+          Subject: Ticket Spike Alert! 100 tickets instead of 21 at acme: checkout_error (Wed 25 N\
+          ov, 15:00 Europe/Berlin)
 
-          100 tickets at acme from 14:00 to 15:00 UTC (15:00 to 16:00 Europe/Berlin), Wed
-          25 Nov.
-
-          Usual at this hour: 21, so 4.7 times as many (371 % more). The last 13 held 16
-          to 27.
-
-          80 of the 100 carry checkout_error, which this hour usually has on none.
-
+          100 tickets at acme from 15:00 to 16:00 Europe/Berlin, Wed 25 Nov.
+          Usual: 21 (16 to 27 in the last 13 weeks), so 371 % more.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets from 16:00 to 16:07; usual for these minutes: 2.4.
           100 people wrote; no one more than once.
 
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).
-
-          All 100 in Zendesk:
-          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
-          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+          80 with checkout_error:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z+tags%3A%22checkout_error%22
+          All 100:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z
 
           Tags              tickets   usual  of all
             checkout_error       80     0.0    80 %  NEW
             vip                  34     7.0    34 %
-            (no tag)             13     2.0    13 %
+            (no tag)             13            13 %
 
           Tickets with checkout_error
-            #4987  14:00  Checkout fails with error 502
-            #5006  14:11  Checkout fails with error 502
-            #5026  14:23  Checkout fails with error 502
-            #5046  14:35  Checkout fails with error 502
-            #5066  14:47  Checkout fails with error 502
+            #4987  15:00    80 x  Checkout fails with error 502
 
           The last 24 hours   tickets   usual
-            Tue 24 Nov 15:00       22      19  #####|
-            Tue 24 Nov 16:00       14      22  ###  |
-            Tue 24 Nov 17:00       21      19  #####|
-            Tue 24 Nov 18:00       14      22  ###  |
-            Tue 24 Nov 19:00       21      19  #####|
-            Tue 24 Nov 20:00       14      21  ###  |
-            Tue 24 Nov 21:00       21      20  #####|
-            Tue 24 Nov 22:00       27      21  #####|
-            Tue 24 Nov 23:00       20      19  #####|
-            Wed 25 Nov 00:00       27      21  #####|
-            Wed 25 Nov 01:00       20      19  #####|
-            Wed 25 Nov 02:00       27      22  #####|
-            Wed 25 Nov 03:00       20      20  #####|
-            Wed 25 Nov 04:00       27      21  #####|
-            Wed 25 Nov 05:00       19      20  #####|
-            Wed 25 Nov 06:00       26      21  #####|
-            Wed 25 Nov 07:00       19      20  #####|
-            Wed 25 Nov 08:00       26      21  #####|
-            Wed 25 Nov 09:00       19      21  #####|
-            Wed 25 Nov 10:00       26      20  #####|
-            Wed 25 Nov 11:00       18      21  #### |
-            Wed 25 Nov 12:00       25      20  #####|
-            Wed 25 Nov 13:00       18      20  #### |
-            Wed 25 Nov 14:00      100      21  #####|##################
+            Tue 24 Nov 16:00       22      19  #####|
+            Tue 24 Nov 17:00       14      22  ###  |
+            Tue 24 Nov 18:00       21      19  #####|
+            Tue 24 Nov 19:00       14      22  ###  |
+            Tue 24 Nov 20:00       21      19  #####|
+            Tue 24 Nov 21:00       14      21  ###  |
+            Tue 24 Nov 22:00       21      20  #####|
+            Tue 24 Nov 23:00       27      21  #####|
+            Wed 25 Nov 00:00       20      19  #####|
+            Wed 25 Nov 01:00       27      21  #####|
+            Wed 25 Nov 02:00       20      19  #####|
+            Wed 25 Nov 03:00       27      22  #####|
+            Wed 25 Nov 04:00       20      20  #####|
+            Wed 25 Nov 05:00       27      21  #####|
+            Wed 25 Nov 06:00       19      20  #####|
+            Wed 25 Nov 07:00       26      21  #####|
+            Wed 25 Nov 08:00       19      20  #####|
+            Wed 25 Nov 09:00       26      21  #####|
+            Wed 25 Nov 10:00       19      21  #####|
+            Wed 25 Nov 11:00       26      20  #####|
+            Wed 25 Nov 12:00       18      21  #### |
+            Wed 25 Nov 13:00       25      20  #####|
+            Wed 25 Nov 14:00       18      20  #### |
+            Wed 25 Nov 15:00      100      21  #####|##################
 
-          Why this notice: rule weekly, a spike from 42 tickets on
+          For operators
+          Rule weekly: a spike from 42 tickets on
             alone 4.0 deviations of 5.0 over 21.2           41.2  decides
             with the hour before 3.0 deviations of both     47.1
             50 % over 21.2                                  31.8
             5 more than 21.2                                26.2
-
-          Counted: all tickets of acme.zendesk.com. explain 2026-11-25T14 tells more.
-
-          The next mail comes when it grows by half, and one when it is over.
-
-          Spike Notifier 2.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          The next notice comes when it grows by half, and one when it is over.
+          Counted: all tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 3.0.0 on spikebox, /opt/spike-notifier/auth.ini
           """, whole(spike()));
     }
 
     @Test
     void about_a_spike_that_goes_on() {
       assertEquals("""
-          Subject: Ticket Spike Alert! acme, Wed 25 Nov 12:00 UTC: 70 tickets instead of 17
+          Subject: Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)
 
-          100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
-
-          Usual at this hour: 20, so 4.9 times as many (388 % more). The last 13 held 14
-          to 27.
-
-          It goes on: this is hour 3 since Wed 25 Nov 12:00 UTC.
-
-          80 of the 100 carry checkout_error, which this hour usually has on none.
-
+          Hour 3: 100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          It began on Wed 25 Nov, 12:00 UTC.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
           100 people wrote; no one more than once.
-
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).""",
-          head(spike(tickets(100, "checkout_error"), opening(), 70, 80, 100)));
+          """, head(spike(tickets(100, "checkout_error"), told(70), 70, 80, 100)));
     }
 
     @Test
-    void that_comes_late_says_so() {
+    void says_that_an_hour_was_counted_again() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)
+
+          Hour 3: 100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          It began on Wed 25 Nov, 12:00 UTC.
+          12:00 was counted again: 500, not 45.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
+          100 people wrote; no one more than once.
+          """, head(spike(tickets(100, "checkout_error"), told(45), 500, 80, 100)));
+    }
+
+    @Test
+    void that_comes_late_says_so_and_leaves_out_what_came_since() {
       clock = HOUR.plus(5).to().plusSeconds(420);
       assertEquals("""
-          Subject: Ticket Spike Alert! acme, Wed 25 Nov 14:00 UTC: 100 tickets instead of 20, \
-          checkout_error
+          Subject: Ticket Spike Alert! 100 tickets instead of 20 at acme: checkout_error (Wed 25 N\
+          ov, 14:00 UTC)
 
           100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
-
-          Usual at this hour: 20, so 4.9 times as many (388 % more). The last 13 held 14
-          to 27.
-
-          This notice comes late, at Wed 25 Nov 20:07 UTC: the hour could not be read, or
-          was counted too low, or the mail could not be made before.
-
-          80 of the 100 carry checkout_error, which this hour usually has on none.
-
-          100 people wrote; no one more than once.""", head(spike()));
+          This notice comes late, on Wed 25 Nov at 20:07 UTC.
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          80 of the 100 carry checkout_error, usually none.
+          100 people wrote; no one more than once.
+          """, head(spike()));
     }
 
     @Test
@@ -262,129 +303,124 @@ class NoticeTest {
       var tickets = tickets(39, "checkout_error");
       tickets.setMissing("[zendesk] acme.zendesk.com: answers 503 (tried 5 times)");
       assertEquals("""
-          Usual at this hour: 20, so 4.9 times as many (388 % more). The last 13 held 14
-          to 27.
-
-          32 of the 39 that were read carry checkout_error, which this hour usually has on
-          none.
-
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          32 of the 39 that were read carry checkout_error, usually none.
+          Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
           39 people wrote; no one more than once.
 
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).
-
-          All 100 in Zendesk:
-          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
-          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+          32 with checkout_error:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z+tags%3A%22checkout_error%22
+          All 100:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z
 
           Tags              tickets   usual  of all
             checkout_error       32     0.0    82 %  NEW
             vip                  13     7.0    33 %
-            (no tag)              5     2.0    13 %
-
+            (no tag)              5            13 %
           Ranked from 39 of its tickets ([zendesk] acme.zendesk.com: answers 503 (tried 5
           times)).
 
           Tickets with checkout_error
-            #4987  14:00  Checkout fails with error 502
-            #4994  14:10  Checkout fails with error 502
-            #5002  14:23  Checkout fails with error 502
-            #5010  14:35  Checkout fails with error 502
-            #5018  14:47  Checkout fails with error 502""", middle(spike(tickets, null, 100)));
+            #4987  14:00    32 x  Checkout fails with error 502
+          """, middle(spike(tickets, List.of(), 100)));
     }
 
     @Test
     void of_an_hour_where_nothing_is_usual() {
-      var config = config();
       var known = new TreeMap<Hour, Long>();
-      Hour.range(HOUR.plus(-14 * 168), HOUR).forEach(hour -> known.put(hour, 0L));
-      known.put(HOUR.plus(-14 * 168), 1L);
+      Hour.range(HOUR.plus(-14 * 168), HOUR).forEach(hour ->
+          known.put(hour, hour.number() % 24 == 3 ? 4L : 0L));
       known.put(HOUR, 12L);
-      var judge = new Judge(new Rule(config), new Counts(known));
-      var tickets = new SpikeTickets(List.of());
-      for (int i = 0; i < 12; i++) tickets.add(ticket(HOUR, i, 12, i, "checkout_error"));
-      for (int i = 0; i < 4; i++) tickets.addWeek(new Tally(List.of()));
-      var notice = new NoticeWriter(config, judge, world())
-          .spike((Spike) judge.verdict(HOUR), null, tickets, null);
+      var judge = new Judge(new Rule(config()), new Counts(known));
+      var tickets = new HourTickets(List.of());
+      for (int i = 0; i < 12; i++) tickets.add(ticket(i, 12, i, "checkout_error"));
+      var notice = new NoticeWriter(config(), judge, tags(tickets), world())
+          .spike((Spike) judge.verdict(HOUR), List.of(), tickets, null);
       assertEquals("""
-          Subject: Ticket Spike Alert! acme, Wed 25 Nov 14:00 UTC: 12 tickets instead of 0, \
-          checkout_error
+          Subject: Ticket Spike Alert! 12 tickets instead of 0 at acme: checkout_error (Wed 25 Nov\
+          , 14:00 UTC)
 
           12 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          Usual: 0 (always 0 in the last 13 weeks).
+          12 of the 12 carry checkout_error, usually none.
+          12 people wrote; no one more than once.
+          """, head(notice));
+    }
 
-          Usual at this hour: 0. The last 13 held 0 each.
+    @Test
+    void says_that_the_usual_was_raised() {
+      var known = usualWeeks();
+      Hour.range(HOUR.plus(-72), HOUR).forEach(hour -> known.put(hour, 3 * known.get(hour)));
+      known.put(HOUR, 200L);
+      var judge = new Judge(new Rule(config()), new Counts(known));
+      var tickets = tickets(100, "checkout_error");
+      var notice = new NoticeWriter(config(), judge, tags(tickets), world())
+          .spike((Spike) judge.verdict(HOUR), List.of(), tickets, null);
+      assertEquals("""
+          Subject: Ticket Spike Alert! 200 tickets instead of 61 at acme: checkout_error (Wed 25 N\
+          ov, 14:00 UTC)
 
-          12 of the 12 carry checkout_error, which this hour usually has on none.
-
-          12 people wrote; no one more than once.""", head(notice));
+          200 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          Usual: 61, raised from 20 to follow the last three days (14 to 27 in the last 13
+          weeks), so 225 % more.
+          80 of the 100 carry checkout_error, usually none.
+          100 people wrote; no one more than once.
+          """, head(notice));
     }
 
     @Test
     void of_tickets_without_tags() {
-      var tickets = new SpikeTickets(List.of());
-      for (int i = 0; i < 100; i++) tickets.add(ticket(HOUR, i, 100, i));
-      weeks(tickets);
+      var tickets = new HourTickets(List.of());
+      for (int i = 0; i < 100; i++) tickets.add(ticket(i, 100, i));
       assertEquals("""
-          Usual at this hour: 20, so 4.9 times as many (388 % more). The last 13 held 14
-          to 27.
-
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
           None of its tickets carries a tag that is shown.
-
+          Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
           100 people wrote; no one more than once.
 
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).
-
-          All 100 in Zendesk:
-          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
-          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+          All 100:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z
 
           Tags        tickets   usual  of all
-            (no tag)      100     2.0   100 %  risen
+            (no tag)      100           100 %
 
           Some of the tickets
-            #4987  14:00  A question
-            #5011  14:14  A question
-            #5036  14:29  A question
-            #5061  14:44  A question
-            #5086  14:59  A question""", middle(spike(tickets, null, 100)));
+            #4987  14:00   100 x  A question
+          """, middle(spike(tickets, List.of(), 100)));
     }
 
     @Test
-    void about_a_flood_from_one_sender_names_that_first() {
-      var tickets = new SpikeTickets(List.of());
-      for (int i = 0; i < 100; i++) {
-        tickets.add(ticket(HOUR, i, 100, i < 73 ? 4711 : i, "vip"));
-      }
-      weeks(tickets);
+    void about_a_flood_from_one_sender_names_that() {
+      var tickets = new HourTickets(List.of());
+      for (int i = 0; i < 100; i++) tickets.add(ticket(i, 100, i < 73 ? 4711 : i, "vip"));
       assertEquals("""
-          Subject: Ticket Spike Alert! acme, Wed 25 Nov 14:00 UTC: 100 tickets instead of 20, vip
+          Subject: Ticket Spike Alert! 100 tickets instead of 20 at acme: vip (Wed 25 Nov, 14:00 U\
+          TC)
 
           100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
-
-          Usual at this hour: 20, so 4.9 times as many (388 % more). The last 13 held 14
-          to 27.
-
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          100 of the 100 carry vip, usually 7.
+          Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
           One requester wrote 73 of the 100: https://acme.zendesk.com/agent/users/4711
-
-          100 of the 100 carry vip; usual at this hour: 7.
-
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).""",
-          head(spike(tickets, null, 100)));
+          """, head(spike(tickets, List.of(), 100)));
     }
 
     @Test
-    void about_the_end_closes_the_thread() {
+    void about_the_end_stands_for_itself() {
       assertEquals("""
-          Subject: Ticket Spike Alert! acme, Wed 25 Nov 14:00 UTC: 100 tickets instead of 20, \
-          checkout_error
+          Subject: Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)
 
-          Over at 14:00 UTC after 2 hours.
+          Over after 2 hours: the spike at acme from 12:00 to 14:00 UTC, Wed 25 Nov.
+          Peak: 100 tickets from 12:00 to 13:00; usual: 20. In all 139 more than usual.
+          The tag that stood out: checkout_error.
+          Now: 20 tickets from 14:00 to 15:00; usual: 20.
 
-          20 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov; usual: 20.
-
-          It began at Wed 25 Nov 12:00 UTC. At its peak 100 tickets came from 12:00 to
-          13:00 UTC; in all 139 more than usual.
-
-          The tag that stood out was checkout_error.
+          Its tickets:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A00%\
+          3A00Z+created%3C2026-11-25T14%3A00%3A00Z
 
           The last 24 hours   tickets   usual
             Tue 24 Nov 15:00       22      21  #####|
@@ -412,32 +448,140 @@ class NoticeTest {
             Wed 25 Nov 13:00       80      21  #####|#############
             Wed 25 Nov 14:00       20      20  #####|
 
-          Spike Notifier 2.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          For operators
+          Counted: all tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 3.0.0 on spikebox, /opt/spike-notifier/auth.ini
           """, whole(clear()));
     }
 
-    /** Up to the tags. */
-    private String head(Notice notice) {
-      var text = whole(notice);
-      return text.substring(0, text.indexOf("\n\nAll "));
+    @Test
+    void that_tickets_stopped() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! Tickets stopped: 1 instead of 58 in 3 hours at acme (Wed 25\
+           Nov, 14:00 UTC)
+
+          Tickets stopped at acme: 1 from 12:00 to 15:00 UTC, Wed 25 Nov.
+          Usual in that time: 58.
+          What to look at: the contact form, the mail channel, Zendesk's status page
+          (status.zendesk.com) and the suspended tickets. A holiday? Then add the day to
+          IgnoredDays.
+
+          Suspended tickets: https://acme.zendesk.com/agent/filters/suspended
+          Its tickets:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+
+          The last 24 hours   tickets   usual
+            Tue 24 Nov 15:00       22      21  ###################|
+            Tue 24 Nov 16:00       14      20  ############      |
+            Tue 24 Nov 17:00       21      21  ##################|
+            Tue 24 Nov 18:00       14      20  ############      |
+            Tue 24 Nov 19:00       21      20  ##################|
+            Tue 24 Nov 20:00       14      21  ############      |
+            Tue 24 Nov 21:00       21      20  ##################|
+            Tue 24 Nov 22:00       27      20  ##################|#####
+            Tue 24 Nov 23:00       20      20  ##################|
+            Wed 25 Nov 00:00       27      20  ##################|#####
+            Wed 25 Nov 01:00       20      21  ##################|
+            Wed 25 Nov 02:00       27      20  ##################|#####
+            Wed 25 Nov 03:00       20      21  ################## |
+            Wed 25 Nov 04:00       27      20  #################|######
+            Wed 25 Nov 05:00       19      21  #################  |
+            Wed 25 Nov 06:00       26      20  ##################|####
+            Wed 25 Nov 07:00       19      21  ################# |
+            Wed 25 Nov 08:00       26      21  ###################|###
+            Wed 25 Nov 09:00       19      21  ################# |
+            Wed 25 Nov 10:00       26      21  ###################|###
+            Wed 25 Nov 11:00       18      20  ################  |
+            Wed 25 Nov 12:00        1      20  #                 |
+            Wed 25 Nov 13:00        0      21                     |
+            Wed 25 Nov 14:00        0      20                    |
+
+          For operators
+          The next notice comes when tickets come again.
+          Counted: all tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 3.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          """, whole(stop()));
     }
 
-    /** From the usual to the 24 hours. */
-    private String middle(Notice notice) {
-      var text = whole(notice);
-      return text.substring(text.indexOf("\nUsual") + 1, text.indexOf("\n\nThe last 24"));
+    @Test
+    void that_tickets_come_again() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! Tickets stopped: 1 instead of 58 in 3 hours at acme (Wed 25\
+           Nov, 14:00 UTC)
+
+          Tickets come again at acme: 19 from 14:00 to 15:00 UTC, Wed 25 Nov.
+          Usual in that time: 20.
+          That they had stopped was told of Wed 25 Nov, 10:00 UTC, when 1 had come instead
+          of 58.
+          """, head(resumed()));
+    }
+
+    @Test
+    void about_a_tag_that_surges() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! 12 with checkout_error at acme, usually none (Wed 25 Nov, 1\
+          4:00 UTC)
+
+          12 tickets with checkout_error at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          checkout_error: 12 in this hour and the one before; usual: none.
+          All tickets: 22; usual: 20.
+
+          12 with checkout_error:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z+tags%3A%22checkout_error%22
+
+          Tickets with checkout_error
+            #4987  14:00    12 x  Checkout fails with error 502
+
+          checkout_error, 24 hours  tickets   usual
+            Tue 24 Nov 15:00              0       0  |
+            Tue 24 Nov 16:00              0       0  |
+            Tue 24 Nov 17:00              0       0  |
+            Tue 24 Nov 18:00              0       0  |
+            Tue 24 Nov 19:00              0       0  |
+            Tue 24 Nov 20:00              0       0  |
+            Tue 24 Nov 21:00              0       0  |
+            Tue 24 Nov 22:00              0       0  |
+            Tue 24 Nov 23:00              0       0  |
+            Wed 25 Nov 00:00              0       0  |
+            Wed 25 Nov 01:00              0       0  |
+            Wed 25 Nov 02:00              0       0  |
+            Wed 25 Nov 03:00              0       0  |
+            Wed 25 Nov 04:00              0       0  |
+            Wed 25 Nov 05:00              0       0  |
+            Wed 25 Nov 06:00              0       0  |
+            Wed 25 Nov 07:00              0       0  |
+            Wed 25 Nov 08:00              0       0  |
+            Wed 25 Nov 09:00              0       0  |
+            Wed 25 Nov 10:00              0       0  |
+            Wed 25 Nov 11:00              0       0  |
+            Wed 25 Nov 12:00              0       0  |
+            Wed 25 Nov 13:00              0       0  |
+            Wed 25 Nov 14:00             12       0  |#######################
+
+          For operators
+          A tag is told once in 24 hours, and not while the total is a spike.
+          Counted: all tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 3.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          """, whole(tag()));
     }
 
     @Test
     void says_how_often_it_comes_again() {
       for (var each : Map.of(
-          "Repeat = every\n", "The next mail comes with the next hour like this, and one when it",
-          "Repeat = first\nAllClear = no\n", "This is the only mail about it.",
-          "Repeat = growth\nAllClear = no\n", "The next mail comes when it grows by half; none when"
+          "Repeat = every\n", "The next notice comes with the next hour like this, and one when it",
+          "Repeat = first\nAllClear = no\n", "The next notice comes with the next spike.",
+          "Repeat = growth\nAllClear = no\n", "comes when it grows by half; none when it is over."
       ).entrySet()) {
         ini = each.getKey();
         assertTrue(whole(spike()).contains(each.getValue()), whole(spike()));
       }
+    }
+
+    @Test
+    void has_the_count_within_the_first_25_characters_of_its_subject() {
+      assertEquals("Ticket Spike Alert! 100 t", spike().topic().subject().substring(0, 25));
     }
 
     /** Tags and subjects of any length and kind keep to 80 columns, addresses apart. */
@@ -445,7 +589,7 @@ class NoticeTest {
     @CsvSource({"300, x", "90, \u00fc", "60, '\ud83d\udd25'", "200, 'ab '",
         "100, \u65e5\u672c"})
     void keeps_to_80_columns(int times, String piece) {
-      for (var line : whole(spike(tickets(100, piece.repeat(times)), null, 100)).split("\n")) {
+      for (var line : whole(spike(tickets(100, piece.repeat(times)), List.of(), 100)).split("\n")) {
         boolean isFree = line.contains("https://") || line.startsWith("Subject: ");
         assertTrue(isFree || SpikeNotifier.columns(line) <= 80, line);
       }
@@ -459,11 +603,9 @@ class NoticeTest {
      * may drop without harm (max-width, overflow-wrap, white-space: see caniemail.com).
      */
     private static final Set<String> PROPERTIES = Set.of("margin", "padding", "width", "max-width",
-        "font-family", "font-size", "line-height", "text-align", "border-bottom",
-        "border-collapse", "background-color", "word-break", "overflow-wrap", "white-space",
-        "height", "table-layout");
+        "font-family", "font-size", "line-height", "word-break", "overflow-wrap", "table-layout");
     private static final Set<String> ELEMENTS = Set.of("html", "head", "meta", "title", "body",
-        "table", "tr", "td", "th", "h1", "p", "a");
+        "table", "tr", "td", "th", "h1", "p", "a", "b");
 
     @Test
     void uses_what_mail_clients_support() {
@@ -479,27 +621,31 @@ class NoticeTest {
           .forEach(each -> elements.add(each.group(1)));
       elements.removeAll(ELEMENTS);
       assertEquals(Set.of(), elements);
-      assertTrue(Pattern.compile("#[0-9a-f]{6}\\b").matcher(html).find());
-      assertFalse(Pattern.compile("#[0-9a-f]{3,4}[;\"]|#[0-9a-f]{8}\\b").matcher(html).find());
       assertEquals(1, html.split("<h1", -1).length - 1);
+      assertTrue(html.contains("<title>Ticket Spike Alert! 100 tickets"), html);
+    }
+
+    @Test
+    void takes_less_than_25_kb() {
+      int bytes = spike().words().html().getBytes(StandardCharsets.UTF_8).length;
+      assertTrue(bytes < 25_000, bytes + " bytes");
     }
 
     /** Gmail clips what is longer than 102 kB. */
     @Test
     void stays_under_100_kb_whatever_num_tags() {
-      var tickets = new SpikeTickets(List.of());
+      var tickets = new HourTickets(List.of());
       for (int i = 0; i < 1000; i++) {
-        tickets.add(ticket(HOUR, i, 1000, i, ("\u00fc".repeat(95) + i), "checkout_error"));
+        tickets.add(ticket(i, 1000, i, ("\u00fc".repeat(95) + i), "checkout_error"));
       }
-      weeks(tickets);
       var file = folder.resolve("auth.ini");
       config();
       Disk.write(file, Fakes.read(file).replace("[misc]\n", "[misc]\nNumTags = 1000\n"));
       var config = Config.read(file, world());
       var judge = judge(config, 1000);
-      var notice = new NoticeWriter(config, judge, world())
-          .spike((Spike) judge.verdict(HOUR), null, tickets, null);
-      int bytes = notice.words().html().getBytes(java.nio.charset.StandardCharsets.UTF_8).length;
+      var notice = new NoticeWriter(config, judge, new TagHistory(), world())
+          .spike((Spike) judge.verdict(HOUR), List.of(), tickets, null);
+      int bytes = notice.words().html().getBytes(StandardCharsets.UTF_8).length;
       assertTrue(bytes < 100_000, bytes + " bytes");
       assertTrue(notice.words().html().contains(" more are in the plain text of this mail."));
       assertTrue(notice.words().text().contains("\u00fc".repeat(42)));
@@ -507,34 +653,25 @@ class NoticeTest {
 
     @Test
     void escapes_what_other_people_wrote() {
-      var html = spike(tickets(100, "<b>&\"'"), null, 100).words().html();
-      assertFalse(html.contains("<b>"));
+      var html = spike(tickets(100, "<b>&\"'"), List.of(), 100).words().html();
+      assertFalse(html.contains("<b>&"));
       assertTrue(html.contains("&lt;b&gt;&amp;&quot;&#39;"));
     }
   }
 
   @Nested
   class A_chat_message {
-    private String payload(Format format) {
-      return Chat.payload(spike(), format);
+    private String payload(Notice notice, Format format) {
+      return Payload.of(notice, notice.words().asOf(clock, notice.topic(), config()), format);
     }
 
-    /** Slack, Mattermost, Rocket.Chat and Zulip take exactly a text. */
-    @Test
-    void for_slack_is_a_text() throws IOException {
-      var json = SpikeNotifier.JSON.readTree(payload(Format.SLACK));
-      assertEquals(1, json.size());
-      assertEquals("""
-          100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
-          Usual at this hour: 20, so 4.9 times as many (388 % more). The last 13 held 14 to 27.
-          80 of the 100 carry checkout_error, which this hour usually has on none.
-          Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: 2.4).
-          ```
-          checkout_error                     80, usual 0.0
-          vip                                34, usual 7.0
-          ```
-          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
-          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z""", json.path("text").asText());
+    private String payload(Format format) {
+      return payload(spike(), format);
+    }
+
+    private String json(Notice notice, String field) throws IOException {
+      return SpikeNotifier.JSON.readTree(payload(notice, Format.JSON)).path(field).toPrettyString()
+          + "\n";
     }
 
     /** Google Chat refuses every field that it does not know. */
@@ -551,62 +688,7 @@ class NoticeTest {
       assertEquals(2, json.size());
       assertEquals("{\"parse\":[]}", json.path("allowed_mentions").toString());
       assertTrue(json.path("content").asText().length() <= 2000);
-      assertTrue(json.path("content").asText().startsWith("100 tickets at acme from 14:00"));
-    }
-
-    @Test
-    void for_teams_is_an_adaptive_card() throws IOException {
-      var json = SpikeNotifier.JSON.readTree(payload(Format.TEAMS));
-      assertEquals("""
-          {
-            "type" : "message",
-            "attachments" : [ {
-              "contentType" : "application/vnd.microsoft.card.adaptive",
-              "content" : {
-                "$schema" : "http://adaptivecards.io/schemas/adaptive-card.json",
-                "type" : "AdaptiveCard",
-                "version" : "1.4",
-                "body" : [ {
-                  "type" : "TextBlock",
-                  "wrap" : true,
-                  "text" : "100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.",
-                  "weight" : "Bolder",
-                  "size" : "Medium"
-                }, {
-                  "type" : "TextBlock",
-                  "wrap" : true,
-                  "text" : "Usual at this hour: 20, so 4.9 times as many (388 % more). The last \
-          13 held 14 to 27."
-                }, {
-                  "type" : "TextBlock",
-                  "wrap" : true,
-                  "text" : "80 of the 100 carry checkout\u200b_error, which this hour \
-          usually has on none."
-                }, {
-                  "type" : "TextBlock",
-                  "wrap" : true,
-                  "text" : "Since 15:00, up to 15:07 UTC: 14 tickets (usual for these minutes: \
-          2.4)."
-                }, {
-                  "type" : "TextBlock",
-                  "fontType" : "Monospace",
-                  "spacing" : "None",
-                  "text" : "checkout\u200b_error                     80, usual 0.0"
-                }, {
-                  "type" : "TextBlock",
-                  "fontType" : "Monospace",
-                  "spacing" : "None",
-                  "text" : "vip                                34, usual 7.0"
-                } ],
-                "actions" : [ {
-                  "type" : "Action.OpenUrl",
-                  "title" : "Open in Zendesk",
-                  "url" : "https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D\
-          2026-11-25T14%3A00%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"
-                } ]
-              }
-            } ]
-          }""", json.toPrettyString());
+      assertTrue(json.path("content").asText().contains("carry checkout_error, usually none"));
     }
 
     @Test
@@ -626,8 +708,7 @@ class NoticeTest {
       for (var evil : List.of("<!channel>", "<https://bad.example|here>", "@all", "@everyone",
           "[x](https://bad.example)", "```", "<users/all>", "a" + "\u0301".repeat(5000),
           "\u202e" + "x".repeat(3000))) {
-        var notice = spike(tickets(100, evil), null, 100);
-        var payload = Chat.payload(notice, format);
+        var payload = payload(spike(tickets(100, evil), List.of(), 100), format);
         if (format == Format.JSON) continue; // for programs: the facts as they are
         assertFalse(payload.contains("<!"), payload);
         assertFalse(payload.contains("<https"), payload);
@@ -638,6 +719,22 @@ class NoticeTest {
         var json = SpikeNotifier.JSON.readTree(payload);
         assertTrue((json.path("text").asText() + json.path("content").asText()).length() <= 1900);
       }
+    }
+
+    /** Nothing that people copy holds what they do not see. */
+    @ParameterizedTest
+    @EnumSource(Format.class)
+    void puts_nothing_invisible_into_tags(Format format) {
+      assertFalse(payload(format).contains("\u200b"));
+    }
+
+    @Test
+    void ends_though_a_query_makes_its_link_longer_than_a_message() throws IOException {
+      ini = "[zendesk]\nQuery = " + "tags:something_long_".repeat(86) + "\n";
+      var text = SpikeNotifier.JSON.readTree(payload(Format.SLACK)).path("text").asText();
+      assertTrue(text.startsWith("100 tickets at acme"), text);
+      assertFalse(text.contains("https://"), text);
+      assertTrue(text.length() <= 1900, text.length() + " characters");
     }
 
     @ParameterizedTest
@@ -654,20 +751,161 @@ class NoticeTest {
     })
     void is_made_for_the_host(String url, Format format) {
       ini = "[webhook]\nUrl = " + url + "\n";
-      assertEquals(format, Chat.format(config()));
+      assertEquals(format, config().chats.get(0).format());
+    }
+
+    @Test
+    void for_slack_is_a_text() throws IOException {
+      assertEquals("""
+          100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
+          ```
+          checkout_error                     80, usual 0.0
+          vip                                34, usual 7.0
+          ```
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+          """, SpikeNotifier.JSON.readTree(payload(Format.SLACK)).path("text").asText() + "\n");
+    }
+
+    @Test
+    void of_an_hour_that_goes_on_comes_late_and_is_one_persons_flood() {
+      clock = HOUR.plus(5).to().plusSeconds(420);
+      var tickets = new HourTickets(List.of());
+      for (int i = 0; i < 100; i++) tickets.add(ticket(i, 100, i < 73 ? 4711 : i, "vip"));
+      var notice = spike(tickets, told(70), 70, 80, 100);
+      assertEquals("""
+          {"text":"Hour 3: 100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          This notice comes late, on Wed 25 Nov at 20:07 UTC.
+          Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
+          It began on Wed 25 Nov, 12:00 UTC.
+          100 of the 100 carry vip, usually 7.
+          One requester wrote 73 of the 100.
+          ```
+          vip                               100, usual 7.0
+          ```
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z"}
+          """, payload(notice, Format.SLACK).replace("\\n", "\n") + "\n");
     }
 
     @Test
     void of_the_end_is_short() {
       assertEquals("""
-          {"text":"Over at 14:00 UTC after 2 hours.
-          20 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov; usual: 20.
-          It began at Wed 25 Nov 12:00 UTC. At its peak 100 tickets came from 12:00 to 13:00 \
-          UTC; in all 139 more than usual.
-          The tag that stood out was checkout_error.
-          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
-          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"}""",
-          Chat.payload(clear(), Format.SLACK).replace("\\n", "\n"));
+          {"text":"Over after 2 hours: the spike at acme from 12:00 to 14:00 UTC, Wed 25 Nov.
+          Peak: 100 tickets from 12:00 to 13:00; usual: 20. In all 139 more than usual.
+          The tag that stood out: checkout_error.
+          Now: 20 tickets from 14:00 to 15:00; usual: 20.
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A00%\
+          3A00Z+created%3C2026-11-25T14%3A00%3A00Z"}
+          """, payload(clear(), Format.SLACK).replace("\\n", "\n") + "\n");
+    }
+
+    @Test
+    void about_tickets_that_stop() {
+      assertEquals("""
+          {"text":"Tickets stopped at acme: 1 from 12:00 to 15:00 UTC, Wed 25 Nov.
+          Usual in that time: 58.
+          What to look at: the contact form, the mail channel, Zendesk's status page (status.zende\
+          sk.com) and the suspended tickets. A holiday? Then add the day to IgnoredDays.
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z"}
+          """, payload(stop(), Format.SLACK).replace("\\n", "\n") + "\n");
+    }
+
+    @Test
+    void about_a_tag() {
+      assertEquals("""
+          {"text":"12 tickets with checkout_error at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
+          checkout_error: 12 in this hour and the one before; usual: none.
+          All tickets: 22; usual: 20.
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
+          3A00Z+created%3C2026-11-25T15%3A00%3A00Z+tags%3A%22checkout_error%22"}
+          """, payload(tag(), Format.SLACK).replace("\\n", "\n") + "\n");
+    }
+
+    @Test
+    void for_teams_is_an_adaptive_card() throws IOException {
+      assertEquals("""
+          {
+            "type" : "message",
+            "attachments" : [ {
+              "contentType" : "application/vnd.microsoft.card.adaptive",
+              "content" : {
+                "$schema" : "http://adaptivecards.io/schemas/adaptive-card.json",
+                "type" : "AdaptiveCard",
+                "version" : "1.4",
+                "body" : [ {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "100 tickets at acme from 14:00 to 15:00 UTC, Wed 25 Nov.",
+                  "weight" : "Bolder",
+                  "size" : "Medium"
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more."
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "80 of the 100 carry checkout_error, usually none."
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes:\
+           2.4."
+                }, {
+                  "type" : "FactSet",
+                  "facts" : [ {
+                    "title" : "checkout_error",
+                    "value" : "80, usual 0.0"
+                  }, {
+                    "title" : "vip",
+                    "value" : "34, usual 7.0"
+                  } ]
+                } ],
+                "actions" : [ {
+                  "type" : "Action.OpenUrl",
+                  "title" : "Open in Zendesk",
+                  "url" : "https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D20\
+          26-11-25T14%3A00%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"
+                } ]
+              }
+            } ]
+          }
+          """, SpikeNotifier.JSON.readTree(payload(Format.TEAMS)).toPrettyString() + "\n");
+    }
+
+    @Test
+    void for_programs_holds_all_facts_of_a_tag() throws IOException {
+      assertEquals("""
+          [ {
+            "tag" : "checkout_error",
+            "count" : 12,
+            "together" : 12,
+            "expected" : 0.0,
+            "dispersion" : 1.0,
+            "basis" : "28 days",
+            "score" : 6.928203230275509,
+            "needed" : 6.25,
+            "surge" : true
+          } ]
+          """, json(tag(), "surges"));
+    }
+
+    @Test
+    void for_programs_holds_all_facts_of_a_stop() throws IOException {
+      assertEquals("""
+          {
+            "verdict" : "stopped",
+            "low" : 1.0,
+            "hours" : 3,
+            "came" : 1,
+            "usual" : 58.4
+          }
+          """, json(stop(), "stop"));
     }
   }
 }

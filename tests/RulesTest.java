@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -21,6 +22,12 @@ import spikenotifier.SpikeNotifier.*;
 
 /** The rules: when is an hour a spike. */
 class RulesTest extends Unit {
+  private Counts series(String name) throws IOException {
+    var stream = RulesTest.class.getResourceAsStream("/" + name + ".csv");
+    return History.read(write(name + ".csv",
+        new String(stream.readAllBytes(), StandardCharsets.UTF_8)));
+  }
+
   @Nested
   class The_rule_mean {
     @ParameterizedTest
@@ -75,7 +82,7 @@ class RulesTest extends Unit {
     @Test
     void has_no_percentage_where_no_tickets_are_usual() {
       var known = every(24, 0, 0, 0);
-      known.put(JUDGED.plus(-24 * 30), 1L); // the desk is older
+      for (int day = 1; day <= 9; day++) known.put(JUDGED.plus(-24L * day - 5), 1L); // it is open
       var ini = "[misc]\nNumHours = 72\n";
       var spike = assertInstanceOf(Spike.class, verdict(ini, known, 1));
       assertNull(spike.baseline().percent(1));
@@ -119,7 +126,7 @@ class RulesTest extends Unit {
       assertNull(judged.together());
     }
 
-    /** Cells of two public series, with what an independent implementation says of them. */
+    /** Cells of three series, with what an independent implementation says of them. */
     @ParameterizedTest
     @CsvSource({
         "tweets,2017-10-08T13,9,3,,,,,false",
@@ -134,11 +141,9 @@ class RulesTest extends Unit {
         "tweets,2017-11-12T14,13,5,13.625321,6.528482,-0.095784,-0.208412,false",
         "tweets,2017-11-24T10,1,7,7.142857,4.165106,-1.474838,-1.151694,false",
         "tweets,2017-11-17T16,27,6,17.255170,6.154786,1.583293,1.019971,false",
-        "incidents,2016-03-04T05,0,4,,,,,false",
         "incidents,2016-03-24T20,10,24,2.125000,2.490341,3.162217,,true",
         "incidents,2016-03-07T13,65,7,15.857143,11.000298,4.467411,,true",
         "incidents,2016-03-16T17,20,16,14.750000,9.448176,0.555663,,false",
-        "incidents,2016-03-28T06,10,4,1.750000,1.514955,5.445706,4.245590,true",
         "incidents,2016-05-12T22,7,10,1.153356,1.372916,4.258560,8.092630,true",
         "incidents,2016-04-01T00,9,4,2.335185,2.203563,3.024563,3.590479,true",
         "incidents,2016-05-02T21,19,9,3.461372,2.250434,6.904726,4.152256,true",
@@ -146,6 +151,23 @@ class RulesTest extends Unit {
         "incidents,2016-04-12T09,52,6,49.000000,16.006087,0.187429,-0.339914,false",
         "incidents,2016-04-23T02,5,7,0.857143,1.069045,3.875288,6.368320,false",
         "incidents,2016-04-07T16,32,5,27.609832,9.049062,0.485152,-0.366560,false",
+        "openings,2026-03-20T07,1,4,,,,,false",
+        "openings,2026-03-20T10,0,4,,,,,false",
+        "openings,2026-03-23T19,1,7,0.000000,1.069045,0.935414,,false",
+        "openings,2026-04-01T01,0,15,0.133333,1.032796,-0.129099,,false",
+        "openings,2026-04-10T05,0,24,0.000000,1.020621,0.000000,,false",
+        "openings,2026-04-20T12,15,6,2.000000,2.912553,4.463439,5.853450,true",
+        "openings,2026-04-21T09,8,5,0.000000,1.095445,7.302967,9.036961,true",
+        "openings,2026-04-22T07,3,3,,,,,false",
+        "openings,2026-04-23T08,8,4,,,,,false",
+        "openings,2026-04-28T10,9,8,11.750000,4.456638,-0.617057,,false",
+        "openings,2026-05-08T14,65,19,15.578947,6.973362,7.087120,,true",
+        "openings,2026-05-30T14,4,5,6.241163,3.015646,-0.743178,-0.631414,false",
+        "openings,2026-06-30T05,4,10,2.800000,1.876671,0.639430,0.820479,false",
+        "openings,2026-08-11T11,54,10,21.678643,9.379551,3.445938,2.714944,false",
+        "openings,2026-08-11T12,54,10,24.726270,11.786764,2.483610,4.089076,true",
+        "openings,2026-08-26T15,68,9,17.502460,7.968239,6.337352,3.689200,true",
+        "openings,2026-08-27T20,2,10,2.984295,2.459460,-0.400208,1.202838,false",
     })
     void equals_a_second_implementation_on_real_hours(String series, String hour, long count,
         int samples, Double mean, Double deviation, Double z, Double together, boolean spike)
@@ -165,12 +187,6 @@ class RulesTest extends Unit {
       assertEquals(z, judged.baseline().z(count), 1e-5);
       if (together == null) assertNull(judged.together());
       else assertEquals(together, judged.together(), 1e-5);
-    }
-
-    private Counts series(String name) throws IOException {
-      var stream = SpikeNotifierTest.class.getResourceAsStream("/" + name + ".csv");
-      return History.read(write(name + ".csv",
-          new String(stream.readAllBytes(), StandardCharsets.UTF_8)));
     }
 
     /** Fourteen weeks of ten tickets an hour, the last days of which held {@code lastDays}. */
@@ -271,9 +287,67 @@ class RulesTest extends Unit {
       var ini = WEEKLY.replace("0.5", "0").replace("[misc]",
           "Deviations = 0\nMinExtra = 0\nMinTickets = 0\nMinSamples = 1\n[misc]");
       var known = every(168, 0, 0, 0, 0);
-      known.put(JUDGED.plus(-168 * 20), 1L);
-      known.put(JUDGED.plus(-1), 40L);
+      for (int week = 0; week <= 4; week++) known.put(JUDGED.plus(-168L * week - 1), 40L);
       assertInstanceOf(Calm.class, verdict(ini, known, 0));
+    }
+  }
+
+  @Nested
+  class Tickets_that_stop {
+    /** Cells of the same series, with what an independent implementation says of them. */
+    @ParameterizedTest
+    @CsvSource({
+        "incidents,2016-03-01T13,19,,,,,",
+        "incidents,2016-03-06T21,0,,,,,",
+        "incidents,2016-03-19T01,1,,,,,",
+        "incidents,2016-03-29T19,0,1.000000,3,31,23.603599,again",
+        "incidents,2016-04-17T20,0,0.878495,7,6,12.241643,between",
+        "incidents,2016-04-21T09,0,0.959074,1,0,45.624510,stopped",
+        "incidents,2016-04-21T13,2,0.876619,1,2,23.167799,stopped",
+        "incidents,2016-04-21T19,0,0.893965,3,2,27.329781,stopped",
+        "incidents,2016-04-22T08,10,0.888646,1,10,26.405469,between",
+        "incidents,2016-05-06T17,19,1.000000,1,19,14.666667,again",
+        "incidents,2016-05-11T19,1,0.834520,3,9,24.907084,between",
+        "incidents,2016-05-13T17,8,1.000000,1,8,15.100000,again",
+        "tweets,2017-10-12T03,7,,,,,",
+        "tweets,2017-10-15T21,6,,,,,",
+        "tweets,2017-10-27T12,4,,,,,",
+        "tweets,2017-11-10T05,5,0.911342,2,9,16.404151,again",
+        "tweets,2017-11-17T08,4,0.969900,2,10,15.518393,again",
+        "tweets,2017-11-17T23,1,1.000000,1,1,14.000000,stopped",
+        "tweets,2017-11-18T00,0,1.000000,1,0,12.666667,stopped",
+        "tweets,2017-11-18T01,1,1.000000,2,1,21.000000,stopped",
+        "tweets,2017-11-18T02,1,1.000000,2,2,12.989339,between",
+        "tweets,2017-11-23T14,9,0.894248,1,9,19.290206,between",
+        "tweets,2017-12-01T01,5,1.000000,2,11,16.391701,again",
+        "tweets,2017-12-02T10,0,0.935399,3,3,13.195640,between",
+    })
+    void equal_a_second_implementation(String series, String hour, long count, Double low,
+        Integer hours, Long came, Double usual, String verdict) throws IOException {
+      var stop = new Stops(offline(WEEKLY), series(series)).at(Hour.parse(hour));
+      if (verdict == null) {
+        assertNull(stop);
+        return;
+      }
+      assertEquals(verdict, stop.verdict().name().toLowerCase(Locale.ROOT));
+      assertEquals(low, stop.low(), 1e-5);
+      assertEquals(hours, stop.hours());
+      assertEquals(came, stop.came());
+      assertEquals(usual, stop.usual(), 1e-5);
+    }
+
+    @Test
+    void are_told_once_and_again_when_they_come_again() throws IOException {
+      var openings = series("openings");
+      var turns = new Stops(offline(WEEKLY), openings).turns(openings.first());
+      assertEquals(List.of("2026-07-02T06", "2026-07-30T03"), 
+          turns.stream().map(Hour::name).toList());
+    }
+
+    @Test
+    void are_not_told_of_on_a_holiday() throws IOException {
+      var ini = WEEKLY.replace("[misc]", "IgnoredDays = 2026-07-02\n[misc]");
+      assertNull(new Stops(offline(ini), series("openings")).at(Hour.parse("2026-07-02T06")));
     }
   }
 

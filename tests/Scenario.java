@@ -30,7 +30,7 @@ import spikenotifier.SpikeNotifier.*;
 
 /** A folder with auth.ini, a help desk, a mail server and a clock that the tests turn. */
 abstract class Scenario {
-  /** A Tuesday well in the past, since the desk's answers name the real time. */
+  /** A Tuesday. */
   static final Hour NOW = Hour.parse("2026-11-10T13");
   static final String API_KEY = "k3y/With+signs=";
 
@@ -57,6 +57,7 @@ abstract class Scenario {
   void desk(ToLongFunction<Hour> count) throws IOException {
     if (desk != null) desk.close();
     desk = new Desk(count, (hour, i) -> i >= 20);
+    desk.date = () -> clock;
     config("");
   }
 
@@ -129,7 +130,13 @@ abstract class Scenario {
     args.addAll(List.of("-c", folder.resolve("auth.ini").toString()));
     int code = SpikeNotifier.execute(world, args.toArray(String[]::new));
     said.append(out).append(err);
-    return new Outcome(code, out.toString(), withoutProgress(err.toString()));
+    return new Outcome(code, withoutIds(out.toString()),
+        withoutIds(withoutProgress(err.toString())));
+  }
+
+  /** Names of notices as people think of them. */
+  static String withoutIds(String text) {
+    return text.replaceAll("\\.[0-9a-f]{8}\\.json", ".json");
   }
 
   private static String withoutProgress(String err) {
@@ -157,11 +164,19 @@ abstract class Scenario {
     clock = clock.plus(Duration.ofHours(hours));
   }
 
+  /** The notice of that name, whatever its ID. */
+  Path file(String folderName, String name) throws IOException {
+    try (var files = Files.list(folder.resolve("out/" + folderName))) {
+      return files.filter(file -> withoutIds(file.getFileName().toString()).equals(name))
+          .findFirst().orElseThrow();
+    }
+  }
+
   List<String> files(String name) throws IOException {
     var names = new ArrayList<String>();
     if (!Files.isDirectory(folder.resolve("out/" + name))) return names;
     try (var files = Files.list(folder.resolve("out/" + name))) {
-      files.forEach(file -> names.add(file.getFileName().toString()));
+      files.forEach(file -> names.add(withoutIds(file.getFileName().toString())));
     }
     names.sort(null);
     return names;

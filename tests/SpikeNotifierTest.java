@@ -29,6 +29,8 @@
 //SOURCES Fakes.java
 //FILES tweets.csv
 //FILES incidents.csv
+//FILES openings.csv
+//FILES tagdesk.csv
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
 //DEPS com.github.davidmoten:subethasmtp:7.2.2

@@ -50,11 +50,16 @@ class TextTest extends Unit {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "https://hc.example/abc | 75 | https://hc.example/abc/fail",
-        "https://hc.example/abc/ | 75 | https://hc.example/abc/fail",
-        "https://hc.example/hc/key/spike?create=1 | 75 | "
-            + "https://hc.example/hc/key/spike/fail?create=1",
-        "https://hc.example/hc/key/spike?create=1 | 0 | https://hc.example/hc/key/spike?create=1",
+        "https://hc-ping.com/abc | 75 | https://hc-ping.com/abc/fail",
+        "https://hc.example/ping/abc/ | 75 | https://hc.example/ping/abc/fail",
+        "https://hc-ping.com/key/spike-notifier?create=1 | 75 | "
+            + "https://hc-ping.com/key/spike-notifier/fail?create=1",
+        "https://hc-ping.com/key/spike?create=1 | 0 | https://hc-ping.com/key/spike?create=1",
+        "https://uptime.betterstack.com/api/v1/heartbeat/K | 69 | "
+            + "https://uptime.betterstack.com/api/v1/heartbeat/K/fail",
+        "https://cronitor.link/p/K/job | 75 | https://cronitor.link/p/K/job?state=fail",
+        "https://watcher.example/abc | 75 | null",
+        "https://watcher.example/abc | 0 | https://watcher.example/abc",
         "https://kuma.example/api/push/K?status=up&msg=OK&ping= | 75 | "
             + "https://kuma.example/api/push/K?status=down&msg=exit+code+75%3A+last&ping=",
         "https://kuma.example/api/push/K?msg=OK&status=up | 69 | "
@@ -65,7 +70,7 @@ class TextTest extends Unit {
     void of_a_failing_run_never_go_to_an_address_that_counts_as_good(String url, int code,
         String address) {
       assertEquals(address,
-          Heartbeat.address(java.net.URI.create(url), code, "first\nlast").toString());
+          String.valueOf(Heartbeat.address(java.net.URI.create(url), null, code, "first\nlast")));
     }
   }
 }

@@ -27,9 +27,9 @@ class WatcherTest extends Deliveries {
 
     @Test
     void hears_of_each_run_and_of_a_failing_one_why() throws IOException {
-      var url = "monitor/PingUrl = HOOK/hc/key/spike?create=1";
-      assertEquals(List.of("GET /hc/key/spike?create=1"), pinged(Exit.OK, url));
-      assertEquals(List.of("POST /hc/key/spike/fail?create=1"),
+      var url = "monitor/PingUrl = HOOK/ping/key/spike?create=1";
+      assertEquals(List.of("GET /ping/key/spike?create=1"), pinged(Exit.OK, url));
+      assertEquals(List.of("POST /ping/key/spike/fail?create=1"),
           pinged(Exit.ZENDESK, url + "\nzendesk/BaseUrl = http://127.0.0.1:1\nkept = yes"));
       assertTrue(hook.bodies.get(0).contains("[zendesk] 127.0.0.1: no connection"),
           hook.bodies.get(0));
@@ -37,8 +37,8 @@ class WatcherTest extends Deliveries {
 
     @Test
     void hears_of_a_config_that_makes_no_sense() throws IOException {
-      assertEquals(List.of("POST /x/fail"),
-          pinged(Exit.CONFIG, "monitor/PingUrl = HOOK/x\nmisc/NumTags = many"));
+      assertEquals(List.of("POST /ping/x/fail"),
+          pinged(Exit.CONFIG, "monitor/PingUrl = HOOK/ping/x\nmisc/NumTags = many"));
       assertTrue(hook.bodies.get(0).contains("[misc] NumTags: 'many'"), hook.bodies.get(0));
     }
 
