@@ -2,7 +2,7 @@
 //DESCRIPTION Tells a support team within the hour that Zendesk tickets surge: how many, how unusual, which tags
 //JAVA 17+
 //JAVAC_OPTIONS -encoding UTF-8
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms16m -XX:-UsePerfData
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.21.8
 //DEPS org.eclipse.angus:angus-mail:2.0.5
@@ -487,11 +487,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Whether the past that the last hour is compared with could not be read. */
     private boolean couldNotBeJudged(Backfill backfill) {
       boolean isLearning = verdicts.get(last) instanceof Learning;
-      if (!isLearning || !backfill.leavesHours()) return false;
-      var baselines = new Judge(rule, history.counts()).baselines;
-      var samples = baselines.samples(last);
-      int couldBe = samples.known().size() + samples.unknown().size();
-      return couldBe >= baselines.needed(samples.basis());
+      int much = Math.min(168, config.numHours / 2); // hours; a young desk may lack a few, too
+      return isLearning && backfill.leavesHours() && backfill.unknown(config.numHours) >= much;
     }
 
     /** Judges and sends. @param isLastPass whether this run reads no more of the past */
@@ -621,8 +618,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (there == null) return;
       var newest = history.newest();
       if (newest != null && there.isBefore(newest.to()) && !newest.equals(last)) {
-        sayClock("[zendesk] says that it is %s, which is before the end of %s, a stored hour: not "
-            + "believed".formatted(there, newest));
+        sayClock("[zendesk] says that it is " + there + ", which is before the end of " + newest
+            + ", a stored hour: not believed");
         return;
       }
       var ahead = Duration.between(world.clock.instant(), there);
@@ -1071,6 +1068,10 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Explanation {
     private static final int MOST_SAMPLES = 20; // in words; JSON has all
     private static final int MOST_LEFT_OUT = 12;
+    private static final Map<Flow, String> FLOW_IN_WORDS = Map.of(
+        Flow.STOPPED, "have stopped",
+        Flow.AGAIN, "come",
+        Flow.BETWEEN, "come sparsely");
 
     private final Config config;
     private final Counts counts;
@@ -1079,6 +1080,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Samples samples;
     private final Baseline usual;
     private final Ledger ledger;
+    private final Stop stop; // null where it cannot be told
+    private final List<TagVerdict> tags;
 
     Explanation(Config config, Counts counts, Hour hour) {
       this.config = config;
@@ -1088,6 +1091,9 @@ final class SpikeNotifier implements Callable<Integer> {
       this.samples = judge.baselines.samples(hour);
       this.usual = judge.baselines.of(hour);
       this.ledger = new Ledger(config, false);
+      this.stop = new Stops(config, counts).at(hour);
+      var known = TagHistory.read(config.historyFile);
+      this.tags = new TagRule(known, config.zone).verdicts(hour, config.omittedTags);
     }
 
     void print(World world, boolean json) {
@@ -1099,13 +1105,15 @@ final class SpikeNotifier implements Callable<Integer> {
       var lines = new ArrayList<String>();
       lines.add(hour.name() + " (" + dayAndTime(hour) + local() + "): " + verdictInWords());
       if (usual != null) lines.addAll(usualLines());
+      lines.addAll(stopAndTagLines());
       lines.add("Told: " + told());
       lines.addAll(sampleLines());
       return lines;
     }
 
     private String local() {
-      return hour.isUtcIn(config.zone) ? "" : ", " + localTime(hour) + " " + config.zone.getId();
+      if (hour.isUtcIn(config.zone)) return "";
+      return ", " + localTime(hour) + " " + config.zone.getId();
     }
 
     private String localTime(Hour hour) {
@@ -1116,30 +1124,55 @@ final class SpikeNotifier implements Callable<Integer> {
       var rule = " by rule " + lower(judge.rule.name.name());
       if (!counts.knows(hour)) return "its count is unknown, so it was not judged" + rule + ".";
       var verdict = judge.verdict(hour);
-      var tickets = plural(verdict.count(), "ticket");
+      var words = plural(verdict.count(), "ticket");
       if (verdict instanceof Learning learning) {
-        return tickets + ", not judged" + rule + ": " + plural(learning.samples(), "sample")
+        return words + ", not judged" + rule + ": " + plural(learning.samples(), "sample")
             + " of the " + learning.needed() + " that it takes.";
       }
       var percent = usual.percent(verdict.count());
-      return tickets + (percent == null ? "" : " (" + "%+.1f".formatted(percent) + " %)")
-          + (verdict instanceof Spike ? ", a spike" : ", calm") + rule + ".";
+      if (percent != null) words += " (" + "%+.1f".formatted(percent) + " %)";
+      boolean isSpike = verdict instanceof Spike;
+      long needed = judge.thresholds(hour).least();
+      boolean isEdited = isSpike != verdict.count() >= needed;
+      words += (isSpike ? ", a spike" : ", calm") + rule;
+      if (!isEdited) return words + ".";
+      return words + ": Judge.isSpike was edited and says so, though " + needed
+          + " are needed by the thresholds.";
     }
 
     private List<String> usualLines() {
       var lines = new ArrayList<String>();
       var spread = usual.spread();
-      lines.add("Usual: " + decimal(usual.mean())
-          + (spread == null ? "" : ", deviation " + decimal(spread.deviation()))
-          + ", by " + plural(usual.samples(), "sample") + " of " + samples.basis().words + "."
-          + (spread != null && spread.growthFactor() > 1
-              ? " Raised %.2f times to follow the last three days.".formatted(spread.growthFactor())
-              : ""));
+      var words = "Usual: " + decimal(usual.mean());
+      if (spread != null) words += ", deviation " + decimal(spread.deviation());
+      words += ", by " + plural(usual.samples(), "sample") + " of " + samples.basis().words + ".";
+      if (spread != null && spread.growthFactor() > 1) {
+        words += " Raised %.2f times to follow the last three days.".formatted(
+            spread.growthFactor());
+      }
+      lines.add(words);
       var thresholds = judge.thresholds(hour);
-      lines.add("A spike from " + plural(thresholds.least(), "ticket") + " on:");
+      lines.add("Needed for a spike: " + plural(thresholds.least(), "ticket") + ".");
       for (var threshold : thresholds.all()) {
-        lines.add("  %-46s %8.1f%s".formatted(threshold.words().get(), threshold.shown(),
-            threshold == thresholds.effective() ? "  decides" : ""));
+        var mark = threshold == thresholds.effective() ? "  decides" : "";
+        lines.add("  %-46s %8.1f%s".formatted(threshold.words().get(), threshold.shown(), mark));
+      }
+      return lines;
+    }
+
+    /** Whether tickets come, and which tags came far more often than usual. */
+    private List<String> stopAndTagLines() {
+      var lines = new ArrayList<String>();
+      if (stop != null) {
+        lines.add("Tickets " + FLOW_IN_WORDS.get(stop.verdict()) + ": " + stop.came() + " in the "
+            + "last " + plural(stop.hours(), "hour") + "; usual: " + amount(stop.usual()) + ".");
+      }
+      for (var tag : tags) {
+        if (tag.expected() == null || !tag.surge() && tag.score() < 3) continue;
+        lines.add("Tag " + tag.tag() + (tag.surge() ? " surges: " : " has risen: ")
+            + tag.together() + " in this hour and the one before; expected: "
+            + amount(tag.expected()) + ", needed to surge: " + (long) Math.ceil(tag.needed())
+            + ".");
       }
       return lines;
     }
@@ -1208,6 +1241,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       addLeftOut(lines, "unknown", samples.unknown());
       addLeftOut(lines, "on an ignored day", samples.ignored());
+      addLeftOut(lines, "in a week that was not open", samples.closed());
       return lines;
     }
 
@@ -1234,7 +1268,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       json.put("rule", lower(judge.rule.name.name()));
       json.put("basis", samples.basis().words);
-      json.put("needed", usual == null ? null : judge.thresholds(hour).least());
+      if (usual == null) json.putNull("needed");
       if (usual != null) {
         var thresholds = judge.thresholds(hour);
         var array = json.putArray("bars");
@@ -1242,6 +1276,16 @@ final class SpikeNotifier implements Callable<Integer> {
           array.addObject().put("key", threshold.key()).put("words", threshold.words().get())
               .put("tickets", threshold.tickets())
               .put("decides", threshold == thresholds.effective());
+        }
+      }
+      if (stop == null) json.putNull("stop");
+      else json.set("stop", JSON.valueToTree(stop));
+      if (!tags.isEmpty()) {
+        var array = json.putArray("tags");
+        for (var tag : tags) {
+          array.addObject().put("tag", tag.tag()).put("count", tag.count())
+              .put("together", tag.together()).put("expected", tag.expected())
+              .put("dispersion", tag.dispersion()).put("surge", tag.surge());
         }
       }
       json.put("why", verdictInWords());
@@ -1255,6 +1299,8 @@ final class SpikeNotifier implements Callable<Integer> {
       samples.unknown().forEach(each -> unknown.add(each.from().toString()));
       var ignored = json.putArray("ignored");
       samples.ignored().forEach(each -> ignored.add(each.from().toString()));
+      var closed = json.putArray("closed");
+      samples.closed().forEach(each -> closed.add(each.from().toString()));
       return json;
     }
   }
@@ -1319,6 +1365,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var lines = linesOfAll(line);
       printTable(world, lines, line);
       printLargest(world, verdicts);
+      printStops(world);
       if (perMonth != null) suggest(world, lines, line, perMonth);
     }
 
@@ -1399,6 +1446,20 @@ final class SpikeNotifier implements Callable<Integer> {
         world.result("  %s  %s, peak %d, %.0f more than usual".formatted(episode.start().name(),
             plural(episode.hours(), "hour"), episode.peak().count(), episode.excess()));
       }
+    }
+
+    /** Whatever Stops is set to, so that one sees what it would tell. */
+    private void printStops(World world) {
+      var turns = new Stops(config, counts).turns(first);
+      if (turns.isEmpty()) {
+        world.result("\nTickets never stopped.");
+        return;
+      }
+      var stopped = new ArrayList<String>();
+      for (int i = 0; i < turns.size(); i += 2) stopped.add(turns.get(i).name());
+      world.result("\nTickets stopped " + plural(stopped.size(), "time") + ": "
+          + String.join(", ", stopped.subList(Math.max(0, stopped.size() - 5), stopped.size()))
+          + (config.stops ? "." : " (not told: Stops = no)."));
     }
 
     /** Of the table, what finds most and stays under the ceiling. */
@@ -1559,7 +1620,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The episodes, newest first. */
     private String spikes() {
       var episodes = new ArrayList<>(Episode.among(List.copyOf(verdicts.values())));
-      if (episodes.isEmpty()) return "<p>None by these settings.</p>";
+      if (episodes.isEmpty()) return stops() + "<p>None by these settings.</p>";
       Collections.reverse(episodes);
       var rows = new StringBuilder();
       for (var episode : episodes) {
@@ -1574,10 +1635,24 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var head : List.of("from", "hours", "peak", "usual", "extra")) {
         heads.append("<th scope=\"col\">" + head + "</th>");
       }
-      return "<p>" + plural(episodes.size(), "spike") + " in these hours, newest first. Peak: the"
+      return stops() + "<p>" + plural(episodes.size(), "spike") + " in these hours, newest first. Peak: the"
           + " tickets of its highest hour. Usual: what that hour usually holds. Extra: tickets over"
           + " the usual, of all its hours.</p>\n"
           + scrolling("spikes", "list", "<thead><tr>" + heads + "</tr></thead>\n", rows);
+    }
+
+    /** When tickets stopped, and came again. */
+    private String stops() {
+      var turns = new Stops(rule.config, judge.counts).turns(first);
+      var words = new StringBuilder();
+      for (int i = 0; i < turns.size(); i += 2) {
+        words.append("<p>Tickets stopped by ").append(localTime(turns.get(i).to()));
+        if (i + 1 < turns.size()) {
+          words.append(", and came again by ").append(localTime(turns.get(i + 1).to()));
+        }
+        words.append(".</p>\n");
+      }
+      return words.toString();
     }
 
     /** A table named by its heading, in a region of its own that keyboards can scroll as well. */
@@ -1917,7 +1992,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return down.exit;
     }
 
-    private int unknown(int numHours) {
+    int unknown(int numHours) {
       return (int) Hour.range(last.plus(-numHours), last).filter(hour -> !history.knows(hour))
           .count();
     }

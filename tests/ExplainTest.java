@@ -32,7 +32,7 @@ class ExplainTest extends Unit {
           2026-11-24T13 (Tue 24 Nov 13:00 UTC, Tue 24 Nov 14:00 Africa/Lagos): 21 tickets \
           (+85.2 %), calm by rule weekly.
           Usual: 11.3, deviation 4.4, by 12 samples of the same hour of the same weekday.
-          A spike from 29 tickets on:
+          Needed for a spike: 29 tickets.
             alone 4.0 deviations of 4.4 over 11.3              28.7  decides
             60 % over 11.3                                     18.1
             5 more than 11.3                                   16.3

@@ -11,6 +11,7 @@
 //SOURCES BacktestTest.java
 //SOURCES CommandLineTest.java
 //SOURCES NoticeTest.java
+//SOURCES AlarmTest.java
 //SOURCES JobTest.java
 //SOURCES FillTest.java
 //SOURCES ZendeskTest.java
@@ -62,6 +63,7 @@ final class SpikeNotifierTest {
       BacktestTest.class,
       CommandLineTest.class,
       NoticeTest.class,
+      AlarmTest.class,
       JobTest.class,
       FillTest.class,
       ZendeskTest.class,
