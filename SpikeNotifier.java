@@ -92,21 +92,29 @@ import java.nio.channels.*;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
-import java.security.NoSuchAlgorithmException;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.security.cert.Certificate;
 import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
 import java.time.*;
 import java.time.format.*;
 import java.time.temporal.ChronoUnit;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.function.*;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.*;
 import java.util.zip.GZIPInputStream;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLHandshakeException;
 import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509TrustManager;
 import org.eclipse.angus.mail.smtp.SMTPTransport;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -280,6 +288,7 @@ final class SpikeNotifier implements Callable<Integer> {
     var line = new CommandLine(main)
         .setOut(world.out)
         .setErr(world.err)
+        .setExpandAtFiles(false) // else "-c @auth.ini" would print its words
         .registerConverter(Path.class, SpikeNotifier::pathOption)
         .registerConverter(Hour.class, option(Hour::parse,
             "a UTC hour of 2000 to 2199, such as 2026-11-24T13"))
@@ -899,7 +908,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String zendesk(Hour last) {
       long count = zendesk.count(last, last.plus(1), Patience.USUAL);
-      var seen = config.zendeskUrl.getHost() + ", " + plural(count, "ticket") + " in "
+      var seen = Http.host(config.zendeskUrl) + ", " + plural(count, "ticket") + " in "
           + last.name() + ", ";
       if (config.zendeskClient != null) return seen + "OAuth";
       return WARNING + seen + "API token, which ends on 30 Apr 2027";
@@ -1008,7 +1017,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String pinged() {
-      var host = config.pingUrl.getHost();
+      var host = Http.host(config.pingUrl);
       var failing = Heartbeat.address(config.pingUrl, config.failUrl, Exit.BUG.code, "");
       boolean isFailureKnown = failing != null;
       boolean bad = !isFailureKnown || Heartbeat.send(config, Exit.BUG.code, world);
@@ -1635,7 +1644,8 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var head : List.of("from", "hours", "peak", "usual", "extra")) {
         heads.append("<th scope=\"col\">" + head + "</th>");
       }
-      return stops() + "<p>" + plural(episodes.size(), "spike") + " in these hours, newest first. Peak: the"
+      return stops() + "<p>" + plural(episodes.size(), "spike")
+          + " in these hours, newest first. Peak: the"
           + " tickets of its highest hour. Usual: what that hour usually holds. Extra: tickets over"
           + " the usual, of all its hours.</p>\n"
           + scrolling("spikes", "list", "<thead><tr>" + heads + "</tr></thead>\n", rows);
@@ -3349,13 +3359,13 @@ final class SpikeNotifier implements Callable<Integer> {
 
     @Override
     public String place() {
-      return "[" + chat.name() + "] " + chat.url().getHost();
+      return "[" + chat.name() + "] " + Http.host(chat.url());
     }
 
     @Override
     public Outcome send(Notice notice, Words words) {
       var format = chat.format();
-      var request = HttpRequest.newBuilder(url(notice, format))
+      var request = Http.request(url(notice, format))
           .header("Content-Type", "application/json; charset=utf-8")
           .POST(HttpRequest.BodyPublishers.ofString(Payload.of(notice, words, format)))
           .build();
@@ -3401,16 +3411,16 @@ final class SpikeNotifier implements Callable<Integer> {
         http.sendOnce(request(config, url, code, world), Void.class, world.atMost(LIMIT));
         return true;
       } catch (PermanentFailure e) {
-        world.warn("[monitor] " + key + ": " + url.getHost() + " " + e.getMessage());
+        world.warn("[monitor] " + key + ": " + Http.host(url) + " " + e.getMessage());
       } catch (IOException e) {
-        world.warn("[monitor] " + key + ": " + url.getHost() + ": " + http.reason(e));
+        world.warn("[monitor] " + key + ": " + Http.host(url) + ": " + http.reason(e));
       }
       return false;
     }
 
     /** Healthchecks and Better Stack keep what is posted to their failing form. */
     private static HttpRequest request(Config config, URI url, int code, World world) {
-      var request = HttpRequest.newBuilder(url);
+      var request = Http.request(url);
       boolean takesLines = code != 0 && url.getRawPath().endsWith("/fail")
           && !url.equals(config.failUrl);
       if (!takesLines) return request.GET().build();
@@ -3423,7 +3433,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (code == 0) return url;
       if (failUrl != null) return failUrl;
       if (url == null) return null;
-      var host = lower(url.getHost());
+      var host = lower(Http.host(url));
       var path = Objects.requireNonNullElse(url.getRawPath(), "").replaceFirst("/+$", "");
       var query = Objects.requireNonNullElse(url.getRawQuery(), "");
       if (hasPair(query, "status=up")) { // Uptime Kuma
@@ -4908,7 +4918,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String place() {
-      return "[zendesk] " + config.zendeskUrl.getHost();
+      return "[zendesk] " + Http.host(config.zendeskUrl);
     }
 
     private Fault fault(PermanentFailure e) {
@@ -6364,7 +6374,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final URI zendeskUrl = baseUrl("[zendesk] BaseUrl", "https://" + zendeskHost);
     final String credentials = secret("[zendesk] Credentials");
     final Client zendeskClient = client("[zendesk] ClientId", "[zendesk] ClientSecret");
-    final String query = wholeText("[zendesk] Query", "");
+    final String query = query("[zendesk] Query");
     final int requestsPerMinute = wholeNumber("[zendesk] RequestsPerMinute", 100, 1, 100_000);
 
     final List<ChatAddress> chats = chats();
@@ -6416,8 +6426,9 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final String ADDRESSES = "addresses such as a@example.com, b@example.com";
     private static final String SEPARATORS_OF_ADDRESSES = "[,;]+|(?<=@\\S{1,255})\\s+(?=\\S+@)";
     private static final String LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
+    private static final String HOST_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?";
     private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
-    private static final Pattern HOST = Pattern.compile(LABEL + "(\\." + LABEL + ")*");
+    private static final Pattern HOST = Pattern.compile(HOST_LABEL + "(\\." + HOST_LABEL + ")*");
     private static final Pattern MAIL_ADDRESS =
         Pattern.compile("(?=.{1,254}$)(?=.{1,64}@)%2$s(\\.%2$s)*@%1$s(\\.%1$s)*"
             .formatted(LABEL, ATOM));
@@ -6469,6 +6480,17 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", mistakes));
     }
 
+    /**
+     * Search words as written, since quotes hold a phrase together. Those around all of it are the
+     * INI's where a search operator stands inside, as in "tags:vip".
+     */
+    private String query(String key) {
+      var value = rawText(key);
+      boolean isQuoted = value.matches("\"[^\"]*\"") || value.matches("'[^']*'");
+      boolean hasOperator = value.matches(".*\\w[:<>]\\S.*");
+      return isQuoted && hasOperator ? unquoted(value) : value;
+    }
+
     /** Everybody who gets the mails, each mailbox once, however it is spelled. */
     List<String> mailReceivers() {
       var receivers = new LinkedHashMap<String, String>();
@@ -6495,7 +6517,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** By the host of the address where auth.ini does not say. */
     private static Format chatFormat(URI url, Format given) {
       if (given != Format.AUTO) return given;
-      var host = lower(url.getHost());
+      var host = lower(Http.host(url));
       if (host.equals("chat.googleapis.com")) return Format.GOOGLECHAT;
       if (host.matches("(.*\\.)?(discord|discordapp)\\.com")) return Format.DISCORD;
       if (host.matches(".*\\.(office\\.com|logic\\.azure\\.com|powerplatform\\.com)")) {
@@ -6591,6 +6613,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
       var text = Disk.read(file, Exit.CONFIG);
       if (text == null) throw notFound(file);
+      if (!offline) refuseForeignFile();
       var parser = new org.ini4j.Ini();
       parser.getConfig().setEscape(false); // a backslash in a password is a plain character,
       parser.getConfig().setEscapeNewline(false); // at its end too
@@ -6604,6 +6627,30 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       parser.forEach((section, keys) ->
           keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
+    }
+
+    /** It names commands that are run, and hosts that get secrets. */
+    private void refuseForeignFile() {
+      try {
+        var owner = Files.getOwner(file).getName();
+        var user = System.getProperty("user.name", "");
+        boolean isOurs = owner.equals(user) || owner.equals("root") || owner.equals("0");
+        var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+        if (!isOurs) {
+          throw Exit.CONFIG.fault("%s: belongs to %s (expected %s or root, since it can run commands "
+              + "as its user: chown it)", Disk.shown(file), owner, user);
+        }
+        if (rights.charAt(7) == 'w') {
+          throw Exit.CONFIG.fault("%1$s: everybody may write it (%2$s), so nothing of it is used: "
+              + "chmod 600 %1$s", Disk.shown(file), rights);
+        }
+        if (rights.charAt(4) == 'w') {
+          world.warn("%1$s: its group may write it (%2$s), and so run commands as this user: chmod "
+              .formatted(Disk.shown(file), rights) + "600 " + Disk.shown(file));
+        }
+      } catch (IOException | UnsupportedOperationException e) {
+        world.detail(Disk.shown(file) + ": its owner is not known");
+      }
     }
 
     private static Fault notFound(Path file) {
@@ -6674,6 +6721,12 @@ final class SpikeNotifier implements Callable<Integer> {
         if (section.matches(name)) sections.add(section);
       }
       return List.copyOf(sections);
+    }
+
+    /** The value with its quotes. */
+    String rawText(String key) {
+      asked.add(key);
+      return values.getOrDefault(key, "");
     }
 
     /** The value as it stands, for texts that may hold ; and #. */
@@ -6765,6 +6818,8 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var given = text(key, fallback);
         check(key, !given.startsWith("~"), "'" + given + "'", "a whole path: ~ is no folder here");
+        check(key, !given.matches(".*(\\$\\{?\\w|%\\w+%).*"), "'" + given + "'",
+            "a path as it is: no variable is expanded here");
         var path = folder.resolve(Disk.path(given)).normalize();
         boolean isFile = path.getFileName() != null && !given.endsWith("/");
         check(key, isFile && !Files.isDirectory(path), "'" + given + "' is a folder", expected);
@@ -6790,7 +6845,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var url = uri(value);
       if (url != null && url.getUserInfo() == null) {
         if ("https".equalsIgnoreCase(url.getScheme())) return url;
-        boolean near = isLoopback(url.getHost()) || privateToo && isPrivate(url.getHost());
+        boolean near = isLoopback(Http.host(url)) || privateToo && isPrivate(Http.host(url));
         if ("http".equalsIgnoreCase(url.getScheme()) && near) return url;
       }
       check(key, false, "malformed", privateToo ? "an https URL, or http to a private address"
@@ -6801,7 +6856,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static URI uri(String text) {
       try {
         var url = new URI(text);
-        boolean isComplete = url.getHost() != null && url.getPort() <= 65_535;
+        boolean isComplete = Http.host(url) != null && url.getPort() <= 65_535;
         return isComplete ? url : null;
       } catch (URISyntaxException e) {
         return null;
@@ -6840,7 +6895,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static boolean isPrivate(String host) {
       return host.matches("10(\\.\\d{1,3}){3}|192\\.168(\\.\\d{1,3}){2}"
           + "|172\\.(1[6-9]|2\\d|3[01])(\\.\\d{1,3}){2}|\\[?f[cd][0-9a-f:]+]?"
-          + "|[A-Za-z0-9-]+|.*\\.(local|lan|internal)");
+          + "|[A-Za-z0-9_-]+|.*\\.(local|lan|internal)");
     }
 
     /** A JSON list of texts, or words between separators, in quotes or without. */
@@ -6859,20 +6914,30 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static List<String> words(String text, String separators) {
-      if (text.startsWith("[") && text.endsWith("]")) {
-        try {
-          return List.of(JSON.readValue(text, String[].class)); // which takes no null
-        } catch (JsonProcessingException | NullPointerException e) {
-          return split(text.substring(1, text.length() - 1), separators); // Python's own quotes
-        }
+      require(text.startsWith("[") == text.endsWith("]") || !text.startsWith("["));
+      if (!text.startsWith("[")) return split(text, separators);
+      try {
+        var words = Arrays.asList(JSON.readValue(text, String[].class));
+        require(!words.contains(null));
+        return words;
+      } catch (JsonProcessingException e) {
+        return split(text.substring(1, text.length() - 1), separators); // Python's own quotes
       }
-      return split(text, separators);
     }
 
+    /** At separators outside of quotes. */
     private static List<String> split(String text, String separators) {
       var words = new ArrayList<String>();
-      for (var part : text.split(separators)) {
-        var word = unquoted(part.strip()).strip();
+      var quoted = "\"[^\"]*\"|'[^']*'(?=\\s*(?:[,;]|$))";
+      var held = new ArrayList<String>();
+      var open = Pattern.compile(quoted).matcher(text).replaceAll(match -> {
+        held.add(match.group());
+        return "\u0000" + (held.size() - 1) + "\u0000";
+      });
+      for (var part : open.split(separators)) {
+        var whole = Pattern.compile("\u0000(\\d+)\u0000").matcher(part).replaceAll(match ->
+            Matcher.quoteReplacement(held.get(Integer.parseInt(match.group(1)))));
+        var word = unquoted(whole.strip()).strip();
         if (!word.isEmpty()) words.add(word);
       }
       return words;
@@ -7132,6 +7197,11 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int TRIES = 5;
     private static final int TRIES_AT_A_LIMIT = 8; // two minutes; a limit resets within one
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+
+    static {
+      System.setProperty("jdk.httpclient.allowRestrictedHeaders", "host"); // see request
+    }
+
     private static final Duration LONGEST_WAIT = Duration.ofMinutes(2);
     private static final int LONGEST_REASON = 16_384; // bytes read of an error page
     private static final Instant FIRST_PLAUSIBLE = Instant.parse("2020-01-01T00:00:00Z");
@@ -7151,6 +7221,7 @@ final class SpikeNotifier implements Callable<Integer> {
           .version(HttpClient.Version.HTTP_1_1)
           .followRedirects(HttpClient.Redirect.NEVER)
           .proxy(proxy)
+          .sslContext(world.tls())
           .build();
     }
 
@@ -7183,7 +7254,7 @@ final class SpikeNotifier implements Callable<Integer> {
       while (true) {
         pace.await(world);
         var asked = request.get();
-        var place = where + " " + asked.uri().getHost();
+        var place = where + " " + Http.shownHost(asked);
         try {
           var answer = sendOnce(asked, type, patience.limit(world));
           pace.waitForReset(answer.headers(), world);
@@ -7262,6 +7333,31 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isPlausible) serverTime = date;
     }
 
+    /** The host of an address; Java's own gives none that has an underscore, as containers have. */
+    static String host(URI url) {
+      if (url.getHost() != null || url.getRawAuthority() == null) return url.getHost();
+      var host = url.getRawAuthority().replaceFirst(":\\d*$", "");
+      return host.matches("[A-Za-z0-9_.-]+") ? host : null;
+    }
+
+    /** A request to such a host goes to its address, with its name in the header. */
+    static HttpRequest.Builder request(URI url) {
+      if (url.getHost() != null || host(url) == null) return HttpRequest.newBuilder(url);
+      var named = host(url);
+      try {
+        var address = InetAddress.getByName(named).getHostAddress();
+        var numbers = address.contains(":") ? "[" + address + "]" : address;
+        var there = URI.create(url.toString().replaceFirst(Pattern.quote(named), numbers));
+        return HttpRequest.newBuilder(there).header("Host", url.getRawAuthority());
+      } catch (UnknownHostException e) {
+        return HttpRequest.newBuilder(URI.create(url.getScheme() + "://no-such-host.invalid/"));
+      }
+    }
+
+    private static String shownHost(HttpRequest request) {
+      return request.headers().firstValue("Host").orElse(request.uri().getHost());
+    }
+
     /** Whether nothing can have been sent, since no connection came about. */
     static boolean isUnconnected(IOException e) {
       return hasCause(e, ConnectException.class) || hasCause(e, UnresolvedAddressException.class)
@@ -7272,7 +7368,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** An address whose answer does not matter is a webhook's or a watcher's: a password itself. */
     private static String shown(HttpRequest request, Class<?> type) {
       var url = request.uri();
-      return type == Void.class ? url.getHost() : URLDecoder.decode(url.toString(), UTF_8);
+      return type == Void.class ? shownHost(request) : URLDecoder.decode(url.toString(), UTF_8);
     }
 
     private static InputStream unpacked(HttpResponse<InputStream> answer) throws IOException {
@@ -7434,7 +7530,7 @@ final class SpikeNotifier implements Callable<Integer> {
       } catch (PermanentFailure e) {
         var exit = Set.of(400, 401, 403).contains(e.status) ? Exit.DENIED : otherwise;
         throw exit.fault(e, "%s %s answers %d %s (check ClientId, ClientSecret and scope)", where,
-            url.getHost(), e.status, e.reason);
+            host(url), e.status, e.reason);
       }
     }
 
@@ -7577,9 +7673,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     @Override
     public List<Proxy> select(URI url) {
+      if (isExempt(url)) return List.of(Proxy.NO_PROXY);
       var proxy = address(env, url.getScheme());
       if (proxy == null) return ProxySelector.getDefault().select(url);
-      if (isExempt(url.getHost())) return List.of(Proxy.NO_PROXY);
       int port = proxy.getPort() < 0 ? 80 : proxy.getPort();
       return List.of(new Proxy(Proxy.Type.HTTP, new InetSocketAddress(proxy.getHost(), port)));
     }
@@ -7591,6 +7687,11 @@ final class SpikeNotifier implements Callable<Integer> {
       if (value.isEmpty()) return null;
       try {
         var proxy = new URI(value.contains("://") ? value : "http://" + value);
+        boolean isHttp = "http".equalsIgnoreCase(proxy.getScheme());
+        if (!isHttp) {
+          throw Exit.CONFIG.fault("%s_proxy: %s is not spoken (expected http://HOST:PORT)", scheme,
+              oneLine(proxy.getScheme()));
+        }
         if (proxy.getHost() != null && proxy.getPort() <= 65_535) return proxy;
       } catch (URISyntaxException e) {
         // said below, without the value, which may hold a password
@@ -7601,23 +7702,55 @@ final class SpikeNotifier implements Callable<Integer> {
     /** With the name and password that stand in the proxy's address, for the proxy alone. */
     HttpRequest signedIn(HttpRequest request) {
       var proxy = address(env, request.uri().getScheme());
-      boolean isUsed = proxy != null && !isExempt(request.uri().getHost());
+      boolean isUsed = proxy != null && !isExempt(request.uri());
       if (!isUsed || proxy.getUserInfo() == null) return request;
       return HttpRequest.newBuilder(request, (name, value) -> true)
           .header("Proxy-Authorization", "Basic " + Secrets.base64(proxy.getUserInfo()))
           .build();
     }
 
-    private boolean isExempt(String host) {
+    /** As curl has it: names with what ends in them, networks, ports; and always this machine. */
+    private boolean isExempt(URI url) {
+      var host = lower(Objects.requireNonNullElse(url.getHost(), ""));
+      if (Ini.isLoopback(host)) return true;
       var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
       for (var each : list.split("[,\\s]+")) {
         var name = lower(each).replaceFirst("^\\*?\\.", "");
+        var port = name.matches("[^:]+:\\d+") ? name.replaceFirst(".*:", "") : "";
+        if (!port.isEmpty() && !port.equals(String.valueOf(port(url)))) continue;
+        if (!port.isEmpty()) name = name.replaceFirst(":\\d+$", "");
         if (name.isEmpty()) continue;
-        if (name.equals("*") || lower(host).equals(name) || lower(host).endsWith("." + name)) {
-          return true;
-        }
+        if (name.equals("*") || host.equals(name) || host.endsWith("." + name)) return true;
+        if (name.contains("/") && isWithin(host, name)) return true;
       }
       return false;
+    }
+
+    private static int port(URI url) {
+      if (url.getPort() >= 0) return url.getPort();
+      return "https".equals(url.getScheme()) ? 443 : 80;
+    }
+
+    /** Whether an address in numbers lies in a network such as 10.0.0.0/8. */
+    private static boolean isWithin(String host, String network) {
+      var numbers = "[0-9.]+|\\[?[0-9a-f:]+:[0-9a-f:.]*]?";
+      var parts = network.split("/", 2);
+      if (!host.matches(numbers) || !parts[0].matches(numbers) || !parts[1].matches("\\d{1,3}")) {
+        return false;
+      }
+      try { // numbers alone, so that no name service is asked
+        var address = InetAddress.getByName(host).getAddress();
+        var net = InetAddress.getByName(parts[0]).getAddress();
+        int bits = Math.min(Integer.parseInt(parts[1]), net.length * 8);
+        if (address.length != net.length) return false;
+        for (int bit = 0; bit < bits; bit++) {
+          int mask = 0x80 >> bit % 8;
+          if ((address[bit / 8] & mask) != (net[bit / 8] & mask)) return false;
+        }
+        return true;
+      } catch (UnknownHostException e) {
+        return false;
+      }
     }
 
     @Override
@@ -7653,6 +7786,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final PrintWriter err; // everything else
     final boolean terminal; // whether a person reads err
     final Secrets secrets = new Secrets();
+    private SSLContext tls; // null until somebody asks for it
     Duration skew = Duration.ZERO; // of the time that is believed to this machine's clock
     String host; // this machine's name; null until somebody asks for it
     Verbosity verbosity = Verbosity.NORMAL;
@@ -7714,13 +7848,10 @@ final class SpikeNotifier implements Callable<Integer> {
       return clock.instant().plus(skew);
     }
 
-    /** What TLS trusts, for HTTP and SMTP alike. */
+    /** What TLS trusts, for HTTP and SMTP alike: Java's authorities and those of SSL_CERT_FILE. */
     SSLContext tls() {
-      try {
-        return SSLContext.getDefault();
-      } catch (NoSuchAlgorithmException e) {
-        throw new IllegalStateException(e);
-      }
+      if (tls == null) tls = Authorities.context(env.getOrDefault("SSL_CERT_FILE", ""));
+      return tls;
     }
 
     Duration atMost(Duration limit) {
@@ -7795,6 +7926,64 @@ final class SpikeNotifier implements Callable<Integer> {
       e.printStackTrace(new PrintWriter(trace));
       warn(trace.toString());
       return Exit.BUG.code;
+    }
+  }
+
+  /** The certificate authorities that are trusted. */
+  static final class Authorities {
+    private Authorities() { }
+
+    /**
+     * @param file certificates in PEM, as curl and OpenSSL read them, besides Java's own; empty for
+     *             none
+     * @throws Fault CONFIG when they cannot be read
+     */
+    static SSLContext context(String file) {
+      var what = "javax.net.ssl.trustStore";
+      try {
+        if (file.isEmpty()) return SSLContext.getDefault();
+        var trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+        trusted.load(null, null);
+        int number = 0;
+        for (var certificate : javas()) {
+          trusted.setCertificateEntry("java" + number++, certificate);
+        }
+        what = "SSL_CERT_FILE " + file;
+        for (var certificate : ofFile(file)) {
+          trusted.setCertificateEntry("own" + number++, certificate);
+        }
+        var managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        managers.init(trusted);
+        var context = SSLContext.getInstance("TLS");
+        context.init(null, managers.getTrustManagers(), null);
+        return context;
+      } catch (GeneralSecurityException | IOException e) {
+        var reason = e instanceof NoSuchFileException ? "no such file" : oneLine(
+            Objects.requireNonNullElse(e.getMessage(), "invalid"));
+        throw Exit.CONFIG.fault(e, "%s: cannot be read: %s (expected certificates of authorities)",
+            what, reason);
+      }
+    }
+
+    private static List<X509Certificate> javas() throws GeneralSecurityException {
+      var managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+      managers.init((KeyStore) null);
+      var authorities = new ArrayList<X509Certificate>();
+      for (var manager : managers.getTrustManagers()) {
+        if (manager instanceof X509TrustManager own) {
+          authorities.addAll(List.of(own.getAcceptedIssuers()));
+        }
+      }
+      return authorities;
+    }
+
+    private static Collection<? extends Certificate> ofFile(String file)
+        throws GeneralSecurityException, IOException {
+      try (var in = Files.newInputStream(Path.of(file))) {
+        var certificates = CertificateFactory.getInstance("X.509").generateCertificates(in);
+        if (certificates.isEmpty()) throw new IOException("it holds no certificate");
+        return certificates;
+      }
     }
   }
 
@@ -7914,6 +8103,7 @@ final class SpikeNotifier implements Callable<Integer> {
   /** Also proof against a link that somebody plants in a folder to send a file elsewhere. */
   static final class Disk {
     private static final int PROBE = 1 << 16; // bytes
+    private static final long LONGEST = 64L << 20; // bytes of a file of ours
     private static final FileAttribute<?> OWNER_READS =
         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
     private static final FileAttribute<?> OWNER_ENTERS =
@@ -7924,11 +8114,24 @@ final class SpikeNotifier implements Callable<Integer> {
     /** UTF-8 text without the byte order mark that spreadsheets put before it; null for no file. */
     static String read(Path file, Exit otherwise) {
       try {
+        requireReadable(file, otherwise);
         return Files.readString(file).replaceFirst("^\uFEFF", "");
       } catch (NoSuchFileException e) {
         return null;
       } catch (IOException e) {
         throw otherwise.fault(e, "%s: cannot be read: %s", shown(file), reason(e, "read"));
+      }
+    }
+
+    /** A pipe would block for ever, and a huge file fill the memory. */
+    private static void requireReadable(Path file, Exit otherwise) throws IOException {
+      var kind = Files.readAttributes(file, BasicFileAttributes.class);
+      if (kind.isOther()) {
+        throw otherwise.fault("%s: is no file (expected a regular one)", shown(file));
+      }
+      if (kind.size() > LONGEST) {
+        throw otherwise.fault("%s: has %d MB (expected %d at the most)", shown(file),
+            kind.size() >> 20, LONGEST >> 20);
       }
     }
 
@@ -8070,6 +8273,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var file = history.resolveSibling(history.getFileName() + ".lock");
       try {
         Disk.makeFolder(Disk.folderOf(file));
+        if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) Disk.requireReadable(file, Exit.HISTORY);
         var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE,
             LinkOption.NOFOLLOW_LINKS);
         var channel = FileChannel.open(file, options, Disk.OWNER_READS);

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.SpikeNotifier.*;
 
 /** auth.ini: what is read, and what is said of mistakes. */
@@ -101,6 +102,40 @@ class ConfigTest extends Unit {
       if (value.endsWith("FAULT")) return; // a tag may hold a semicolon
       var ini = with("misc", "OmittedTags = " + value.replace("\\n", "\n"));
       assertEquals(List.of("web", "vip"), read(ini, Map.of()).omittedTags);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "\"gift card\" -tags:\"spam\" | \"gift card\" -tags:\"spam\"",
+        "\"login error\" | \"login error\"",
+        "\"tags:vip\" | tags:vip", "'tags:vip brand:x' | tags:vip brand:x", "tags:vip | tags:vip",
+    })
+    void asks_a_query_as_it_is_written(String value, String query) {
+      assertEquals(query, read(with("zendesk", "Query = " + value), Map.of()).query);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "[\"a\", | FAULT", "\"a b\", c | a b;c", "[\"a b\", \"c\"] | a b;c", "o'brien, c | o'brien;c",
+    })
+    void takes_lists_apart_outside_of_quotes(String value, String tags) {
+      var ini = with("misc", "OmittedTags = " + value);
+      if (tags.equals("FAULT")) {
+        var thrown = assertThrows(Fault.class, () -> read(ini, Map.of()));
+        assertTrue(thrown.getMessage().contains("[misc] OmittedTags: '[\"a\",'"),
+            thrown.getMessage());
+        return;
+      }
+      assertEquals(List.of(tags.split(";")), read(ini, Map.of()).omittedTags);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"$HOME/h.csv", "${OUT}/h.csv", "%APPDATA%/h.csv"})
+    void refuses_a_path_with_a_variable(String path) {
+      var thrown = assertThrows(Fault.class, () -> read(with("default", "SpikeDB = " + path),
+          Map.of()));
+      assertTrue(thrown.getMessage().contains("no variable is expanded here"),
+          thrown.getMessage());
     }
 
     @Test

@@ -44,7 +44,8 @@ class DoctorTest extends Deliveries {
     @Test
     void sends_a_sample_by_all_ways() throws IOException {
       try (var hook = new Hook()) {
-        config("webhook/Url = " + hook.url() + "/hook\nmonitor/PingUrl = " + hook.url() + "/ping/x");
+        config("webhook/Url = " + hook.url() + "/hook\nmonitor/PingUrl = " + hook.url()
+            + "/ping/x");
         run(Exit.OK, "doctor", "--send");
         run(Exit.OK, "doctor", "--send");
         assertEquals(List.of("POST /hook", "POST /ping/x/fail", "GET /ping/x"),
@@ -89,8 +90,8 @@ class DoctorTest extends Deliveries {
     @Test
     void warns_of_a_query_that_does_nothing() throws IOException {
       config("zendesk/Query = taggs:vip\ndefault/SpikeDB = out/other.csv");
-      assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: taggs:vip: 1720 of 1720 tickets of the "
-          + "last 7 days: it changes nothing (a misspelled word?)"));
+      assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: taggs:vip: 1720 of 1720 "
+          + "tickets of the last 7 days: it changes nothing (a misspelled word?)"));
     }
 
     @Test

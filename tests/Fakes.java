@@ -416,6 +416,10 @@ final class Fakes {
       }
     }
 
+    static byte[] encoded(String alias) throws GeneralSecurityException {
+      return KEYS.getCertificate(alias).getEncoded();
+    }
+
     /** A server's side with that certificate alone. */
     static SSLContext context(String alias) {
       try {
@@ -442,7 +446,7 @@ final class Fakes {
     history.save();
   }
 
-  /** Four weeks of tags before the hour, the same in each: so many tickets, and those with a tag. */
+  /** Four weeks of tags before the hour: so many tickets, and how many carry each tag. */
   static void tagged(Path folder, Hour end, long tickets, Map<String, Long> counts) {
     var tags = new TagHistory();
     Hour.range(end.plus(-24 * TagHistory.DAYS), end).forEach(hour ->

@@ -64,8 +64,8 @@ class JobTest extends Scenario {
     void touches_nothing_in_a_dry_run() throws IOException {
       config("monitor/PingUrl = " + desk.url() + "/ping");
       var outcome = run(Exit.OK, "--dry-run");
-      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! 40 tickets instead of 10 at "
-          + "acme (Tue 10 Nov, 13:00 UTC)"), outcome.out());
+      assertTrue(outcome.out().startsWith("Subject: Ticket Spike Alert! 40 tickets instead of 10 "
+          + "at acme (Tue 10 Nov, 13:00 UTC)"), outcome.out());
       assertTrue(outcome.out().endsWith("verdict=spike alert=dry-run\n"), outcome.out());
       assertFalse(Files.exists(folder.resolve("out")));
       assertEquals(0, mail.received.size());

@@ -297,8 +297,8 @@ class LedgerTest extends Deliveries {
       run(Exit.OK);
       assertEquals(1, mail.received.size());
       var text = mail.received.get(0).text();
-      assertTrue(text.startsWith("Over after 3 hours: the spike at acme from 13:00 to 16:00 UTC, Tue "
-          + "10 Nov.\nThis notice comes late, on Wed 11 Nov at 10:07 UTC.\n"
+      assertTrue(text.startsWith("Over after 3 hours: the spike at acme from 13:00 to 16:00 UTC, "
+          + "Tue 10 Nov.\nThis notice comes late, on Wed 11 Nov at 10:07 UTC.\n"
           + "Peak: 40 tickets from 13:00 to 14:00; usual: 10. In all 90 more than usual.\n"), text);
     }
 

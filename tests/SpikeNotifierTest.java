@@ -12,6 +12,7 @@
 //SOURCES CommandLineTest.java
 //SOURCES NoticeTest.java
 //SOURCES AlarmTest.java
+//SOURCES NetworkTest.java
 //SOURCES JobTest.java
 //SOURCES FillTest.java
 //SOURCES ZendeskTest.java
@@ -64,6 +65,7 @@ final class SpikeNotifierTest {
       CommandLineTest.class,
       NoticeTest.class,
       AlarmTest.class,
+      NetworkTest.class,
       JobTest.class,
       FillTest.class,
       ZendeskTest.class,

@@ -148,7 +148,7 @@ class ZendeskTest extends Scenario {
     @Test
     void says_of_a_web_page_that_no_api_is_there() throws IOException {
       known(240, 10);
-      desk.trouble = always("search", answer(200, "<!DOCTYPE html><title>Help Center Closed</title>",
+      desk.trouble = always("search", answer(200, "<!DOCTYPE html><title>Closed</title>",
           "Content-Type", "text/html; charset=utf-8"));
       assertTrue(run(Exit.ZENDESK).err().contains("answers with a web page, not JSON: no API is at "
           + "this address, or the account is closed"));
@@ -348,8 +348,9 @@ class ZendeskTest extends Scenario {
     @Test
     void is_the_way_to_zendesk() throws IOException {
       var lines = new ArrayList<String>();
-      through(Map.of("http_proxy", "http://me:word%20@PROXY"), lines);
-      assertTrue(lines.get(0).startsWith("POST " + desk.url() + "/oauth/tokens"), lines.toString());
+      config("zendesk/BaseUrl = https://acme.example\nkept = yes");
+      through(Map.of("https_proxy", "http://me:word%20@PROXY"), lines);
+      assertEquals("CONNECT acme.example:443 HTTP/1.1", lines.get(0));
       assertTrue(lines.stream().anyMatch(line -> line.startsWith("Proxy-Authorization: Basic ")));
       assertEquals(0, desk.requests());
     }

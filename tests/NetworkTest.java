@@ -1,0 +1,186 @@
+package spikenotifier;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Proxy;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Fakes.Certificates;
+import spikenotifier.Fakes.MailServer;
+import spikenotifier.Fakes.RawServer;
+import spikenotifier.SpikeNotifier.*;
+
+/** Ways to the world: authorities, proxies, hosts, and files that are not to be trusted. */
+class NetworkTest extends Deliveries {
+  @Nested
+  class An_authority_of_ones_own {
+    /** Trusted by SSL_CERT_FILE alone: for Zendesk's side and for mail. */
+    @Test
+    void is_trusted_beside_javas() throws Exception {
+      var server = HttpsServer.create(new InetSocketAddress("localhost", 0), 0);
+      server.setHttpsConfigurator(new HttpsConfigurator(Certificates.context("untrusted")));
+      server.createContext("/", exchange -> {
+        exchange.getRequestBody().readAllBytes();
+        exchange.sendResponseHeaders(200, -1);
+        exchange.close();
+      });
+      server.start();
+      mail.close();
+      mail = new MailServer(Certificates.context("untrusted"), MailServer.byPassword());
+      try {
+        config("webhook/Url = https://localhost:" + server.getAddress().getPort() + "/hook");
+        run(Exit.TRY_LATER);
+        env.put("SSL_CERT_FILE", pem("untrusted").toString());
+        run(Exit.OK);
+        assertEquals(1, mail.received.size());
+      } finally {
+        server.stop(0);
+      }
+    }
+
+    private Path pem(String alias) throws Exception {
+      var base64 = Base64.getMimeEncoder(64, "\n".getBytes(UTF_8))
+          .encodeToString(Certificates.encoded(alias));
+      return Files.writeString(folder.resolve("own.pem"),
+          "-----BEGIN CERTIFICATE-----\n" + base64 + "\n-----END CERTIFICATE-----\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"none.pem, no such file", "empty.pem, it holds no certificate"})
+    void that_cannot_be_read_is_told_in_one_line(String name, String reason) throws IOException {
+      Files.writeString(folder.resolve("empty.pem"), "");
+      env.put("SSL_CERT_FILE", folder.resolve(name).toString());
+      assertEquals("SSL_CERT_FILE " + folder.resolve(name) + ": cannot be read: " + reason
+          + " (expected certificates of authorities)\n", run(Exit.CONFIG).err());
+    }
+  }
+
+  @Nested
+  class A_proxy {
+    @ParameterizedTest
+    @CsvSource({
+        "10.1.2.3, 10.0.0.0/8, true", "11.1.2.3, 10.0.0.0/8, false",
+        "192.168.7.9, '10.0.0.0/8,192.168.7.8/29', true", "zendesk.example, 10.0.0.0/8, false",
+        "api.acme.example, .acme.example, true", "acme.example, *.acme.example, true",
+        "xacme.example, acme.example, false", "acme.example, acme.example:443, true",
+        "acme.example, acme.example:8443, false", "acme.example, *, true",
+        "'[fd00::1]', fd00::/8, true", "127.0.0.1, '', true", "localhost, '', true",
+        "'[::1]', '', true",
+    })
+    void is_left_aside_as_curl_does(String host, String list, boolean isDirect) {
+      var proxy = new EnvironmentProxy(Map.of("https_proxy", "http://proxy.example:3128",
+          "no_proxy", list));
+      var way = proxy.select(URI.create("https://" + host + "/x")).get(0);
+      assertEquals(isDirect, way.equals(Proxy.NO_PROXY));
+    }
+
+    @Test
+    void whose_scheme_is_not_spoken_is_refused_by_name() {
+      env.put("https_proxy", "socks5://127.0.0.1:1080");
+      assertEquals("https_proxy: socks5 is not spoken (expected http://HOST:PORT)\n",
+          run(Exit.CONFIG).err());
+    }
+
+    @Test
+    void is_never_asked_for_this_machine() throws IOException {
+      try (var proxy = new RawServer(socket -> { })) {
+        env.put("http_proxy", "http://127.0.0.1:" + proxy.port());
+        run(Exit.OK);
+        assertEquals(0, proxy.connections.get());
+      }
+    }
+  }
+
+  @Nested
+  class A_host {
+    @Test
+    void with_an_underscore_is_asked() throws IOException {
+      config("monitor/PingUrl = http://no_such_kuma:3001/api/push/K?status=up");
+      assertEquals("[monitor] PingUrl: no_such_kuma: no such host\n", run(Exit.OK).err());
+      config("email/Host = no_such_mail");
+      later(1);
+      assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] no_such_mail:" + mail.port()
+          + ": no such host\n"));
+    }
+  }
+
+  @Nested
+  class Files_of_others {
+    @Test
+    void are_no_argument_files() {
+      var outcome = run("-c", "@" + folder.resolve("auth.ini"));
+      assertFalse(outcome.err().contains(Desk.SECRET), outcome.err());
+    }
+
+    /** Nothing of it is run, nothing sent. */
+    @Test
+    void that_everybody_may_write_are_no_config() throws IOException {
+      config("email/PasswordCommand = touch was-run");
+      var ini = folder.resolve("auth.ini");
+      Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString("rw-rw-rw-"));
+      for (var command : List.of(List.<String>of(), List.of("doctor"))) {
+        var outcome = run(command.toArray(String[]::new));
+        assertEquals(78, outcome.code());
+        assertTrue((outcome.out() + outcome.err()).contains(ini + ": everybody may write it "
+            + "(rw-rw-rw-), so nothing of it is used: chmod 600 " + ini), outcome.err());
+      }
+      assertFalse(Files.exists(folder.resolve("was-run")));
+      assertEquals(0, desk.requests());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"history.csv", "history.csv.state", "history.csv.lock",
+        "history.csv.tags"})
+    void that_are_pipes_block_nothing(String name) throws Exception {
+      var file = folder.resolve("out/" + name);
+      Files.deleteIfExists(file);
+      assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
+      var outcome = run();
+      assertTrue(outcome.err().contains(file + ": is no file (expected a regular one)"),
+          outcome.err());
+      assertEquals(1, mail.received.size(), "the alarm all the same: " + outcome.err());
+      Files.delete(file);
+    }
+
+    @Test
+    void that_are_huge_are_laid_aside() throws IOException {
+      Files.createDirectories(folder.resolve("out/outbox"));
+      var file = folder.resolve("out/outbox/2026-11-10T12.spike.json");
+      try (var huge = new java.io.RandomAccessFile(file.toFile(), "rw")) {
+        huge.setLength(3L << 30);
+      }
+      assertTrue(run(Exit.TRY_LATER).err().contains(file + ": is no notice of this edition"));
+      Files.delete(folder.resolve("out/refused/2026-11-10T12.spike.json"));
+    }
+  }
+
+  @Test
+  void a_team_with_a_chat_alone_needs_no_mail() throws IOException {
+    try (var hook = new Hook()) {
+      config("email/Sender = -\nemail/Recipient = -\nemail/Password = -\nemail/Username = -\n"
+          + "email/Host = -\nkept = yes\nemail/Port = -\nwebhook/Url = " + hook.url() + "/a\n"
+          + "webhook ops/Url = " + hook.url() + "/b\nwebhook ops/Format = json");
+      run(Exit.OK);
+      assertEquals(List.of("POST /a", "POST /b"), hook.asked);
+      assertTrue(notice("sent", SPIKE).path("accepted").has("webhook ops"));
+      assertTrue(run(Exit.OK, "doctor", "--send").out().contains("ok    sample by webhook ops: "));
+    }
+  }
+}
