@@ -182,7 +182,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   public static void main(String[] args) {
     Locale.setDefault(Locale.ROOT); // numbers in mails and logs read the same on every machine
-    System.setProperty("jdk.http.auth.tunneling.disabledSchemes", ""); // a proxy's password
     System.exit(execute(World.real(), args));
   }
 
@@ -401,7 +400,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Delivery delivery;
     private final Set<Exit> exits = EnumSet.noneOf(Exit.class);
     private final NavigableMap<Hour, Verdict> verdicts = new TreeMap<>(); // of this run
-    private final Set<Entry> written = new HashSet<>(); // notices of this run
+    private final Set<FiledNotice> written = new HashSet<>(); // notices of this run
     private boolean isInMemory; // something here cannot be read or written
     private boolean hasSaidClock;
     private Hour last;
@@ -523,7 +522,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!waiting().isEmpty()) delivery.send(waiting());
     }
 
-    private List<Entry> waiting() {
+    private List<FiledNotice> waiting() {
       var waiting = ledger.waiting();
       if (isInMemory && !isDryRun) waiting.removeIf(entry -> !written.contains(entry));
       return waiting;
@@ -548,7 +547,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * That hour alone, from its own past: nothing that waits is sent, and what runs have judged
+     * That hour alone, from its own past: no other's notice is sent, and what runs have judged
      * stays as it is. What is older than a week is printed only.
      */
     Exit run(Hour chosen) {
@@ -576,10 +575,11 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isNews && verdict instanceof Spike spike) notify(spike, judge);
       if (isNews && verdict instanceof Calm calm && isChecked) notifyOfEnd(calm, judge);
       save();
-      delivery.send(new ArrayList<>(written));
-      var left = waiting();
-      left.retainAll(written);
-      delivery.sayWhatWaits(left);
+      var ofHour = waiting();
+      ofHour.removeIf(entry -> !entry.hour.equals(chosen));
+      delivery.send(ofHour);
+      ofHour.removeIf(entry -> !entry.isWaiting());
+      delivery.sayWhatWaits(ofHour);
       print(verdict);
       if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
       exits.addAll(delivery.exits());
@@ -2325,7 +2325,7 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** A notice and the file that it lies in; the file is read when somebody asks for the notice. */
-  static final class Entry {
+  static final class FiledNotice {
     final String fileName;
     final Hour hour;
     final Kind kind;
@@ -2334,7 +2334,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private Notice notice;
     private boolean isRead;
 
-    private Entry(String fileName, Hour hour, Kind kind, boolean isOfSecondEdition, Place place) {
+    private FiledNotice(String fileName, Hour hour, Kind kind, boolean isOfSecondEdition,
+        Place place) {
       this.fileName = fileName;
       this.hour = hour;
       this.kind = kind;
@@ -2351,8 +2352,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The same hour's end is older than its spike: then the end was false. */
-    private static final Comparator<Entry> ORDER =
-        Comparator.comparing((Entry entry) -> entry.hour).thenComparing(entry -> entry.kind);
+    private static final Comparator<FiledNotice> ORDER =
+        Comparator.comparing((FiledNotice entry) -> entry.hour).thenComparing(entry -> entry.kind);
   }
 
   /**
@@ -2368,7 +2369,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private final Config config;
     private final String id; // null where auth.ini names no account: then every notice is ours
-    private final List<Entry> entries = new ArrayList<>();
+    private final List<FiledNotice> entries = new ArrayList<>();
     private boolean isWritten;
 
     /**
@@ -2382,7 +2383,7 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var place : Place.values()) {
         for (var file : Disk.list(folder(place), NAME.pattern())) addFile(file, place);
       }
-      entries.sort(Entry.ORDER);
+      entries.sort(FiledNotice.ORDER);
     }
 
     /** A ledger without files, for a run that cannot read them. */
@@ -2409,14 +2410,14 @@ final class SpikeNotifier implements Callable<Integer> {
       var hour = Hour.parseOrNull(name.group(1));
       if (!isOurs || hour == null) return;
       var kind = Kind.valueOf(name.group(2).toUpperCase(Locale.ROOT));
-      entries.add(new Entry(name.group(), hour, kind, isOfSecondEdition, place));
+      entries.add(new FiledNotice(name.group(), hour, kind, isOfSecondEdition, place));
     }
 
     Path folder(Place place) {
       return config.outFolder.resolve(place.folder());
     }
 
-    private Path file(Entry entry) {
+    private Path file(FiledNotice entry) {
       return folder(entry.place).resolve(entry.fileName);
     }
 
@@ -2440,7 +2441,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The notice, or null where the file holds none that is ours. */
-    Notice read(Entry entry) {
+    Notice read(FiledNotice entry) {
       if (!entry.isRead) {
         entry.isRead = true;
         entry.notice = notice(file(entry));
@@ -2449,7 +2450,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return entry.notice;
     }
 
-    private boolean isOurs(Entry entry) {
+    private boolean isOurs(FiledNotice entry) {
       var topic = entry.notice.topic;
       boolean isNamed = topic.hour.equals(entry.hour) && topic.kind == entry.kind;
       if (!isNamed) return false;
@@ -2469,8 +2470,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The notice of that hour and kind, wherever it lies, or null. */
-    Entry find(Hour hour, Kind kind) {
-      Entry found = null;
+    FiledNotice find(Hour hour, Kind kind) {
+      FiledNotice found = null;
       for (var entry : entries) {
         if (entry.kind != kind || !entry.hour.equals(hour) || read(entry) == null) continue;
         boolean isBetter = found == null || entry.place == Place.SENT;
@@ -2480,7 +2481,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The newest notice of that hour or before that opens, carries on or ends such an episode. */
-    Entry newest(Kind opening, Hour upTo) {
+    FiledNotice newest(Kind opening, Hour upTo) {
       for (int i = entries.size() - 1; i >= 0; i--) {
         var entry = entries.get(i);
         boolean isCandidate = entry.kind.opening() == opening && !entry.hour.isAfter(upTo);
@@ -2490,8 +2491,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The notices of the episode that the notice belongs to, oldest first. */
-    List<Entry> episode(Notice notice) {
-      var episode = new ArrayList<Entry>();
+    List<FiledNotice> episode(Notice notice) {
+      var episode = new ArrayList<FiledNotice>();
       for (var entry : entries) {
         boolean isCandidate = entry.kind.opening() == notice.topic.kind.opening()
             && !entry.hour.isBefore(notice.topic.start);
@@ -2516,8 +2517,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** What waits, the newest first. */
-    List<Entry> waiting() {
-      var waiting = new ArrayList<Entry>();
+    List<FiledNotice> waiting() {
+      var waiting = new ArrayList<FiledNotice>();
       for (var entry : entries) {
         if (entry.isWaiting() && read(entry) != null) waiting.add(0, entry);
       }
@@ -2525,7 +2526,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Stores the notice in the outbox, from which {@link Delivery} sends it. */
-    Entry add(Notice notice) {
+    FiledNotice add(Notice notice) {
       return add(notice, Place.OUTBOX);
     }
 
@@ -2534,25 +2535,25 @@ final class SpikeNotifier implements Callable<Integer> {
       add(notice, Place.SENT);
     }
 
-    private Entry add(Notice notice, Place place) {
+    private FiledNotice add(Notice notice, Place place) {
       var name = notice.topic.hour.name() + "." + notice.topic.kind.word() + "." + id + ".json";
-      var entry = new Entry(name, notice.topic.hour, notice.topic.kind, false, place);
+      var entry = new FiledNotice(name, notice.topic.hour, notice.topic.kind, false, place);
       entry.notice = notice;
       entry.isRead = true;
       entries.removeIf(other -> other.fileName.equals(name));
       entries.add(entry);
-      entries.sort(Entry.ORDER);
+      entries.sort(FiledNotice.ORDER);
       save(entry);
       return entry;
     }
 
     /** @throws Fault HISTORY when it cannot be written */
-    void save(Entry entry) {
+    void save(FiledNotice entry) {
       if (!isWritten) return;
       Disk.write(file(entry), JSON.valueToTree(entry.notice).toPrettyString() + "\n");
     }
 
-    void move(Entry entry, Place place) {
+    void move(FiledNotice entry, Place place) {
       if (isWritten) Disk.move(file(entry), folder(place).resolve(entry.fileName));
       entry.place = place;
     }
@@ -2660,7 +2661,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Sends what is due of what waits, this hour's notice first, each to chats before mail. */
-    void send(List<Entry> waiting) {
+    void send(List<FiledNotice> waiting) {
       passBy(waiting);
       for (var entry : waiting) {
         if (isDryRun) print(entry);
@@ -2671,7 +2672,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Of an episode's notices each receiver gets the newest that waits, the others are history. */
-    private void passBy(List<Entry> waiting) {
+    private void passBy(List<FiledNotice> waiting) {
       var newest = new HashMap<String, Notice>();
       for (var entry : waiting) {
         var notice = ledger.read(entry);
@@ -2684,7 +2685,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void tellReceivers(Entry entry) {
+    private void tellReceivers(FiledNotice entry) {
       var notice = ledger.read(entry);
       for (var receiver : unanswered(notice)) {
         if (silent.contains(receiver.place()) || !isDue(notice, receiver)) continue;
@@ -2694,7 +2695,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void tell(Entry entry, Receiver receiver) {
+    private void tell(FiledNotice entry, Receiver receiver) {
       var notice = ledger.read(entry);
       try {
         var outcome = receiver.send(notice, notice.words.asOf(world.now(), notice.topic, config));
@@ -2707,7 +2708,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void record(Entry entry, Receiver receiver, Outcome outcome) {
+    private void record(FiledNotice entry, Receiver receiver, Outcome outcome) {
       var notice = ledger.read(entry);
       var name = receiver.name();
       var about = receiver.place() + (name.contains("@") ? ": " + name : "");
@@ -2746,7 +2747,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Where answers cannot be noted any more, nothing else may go out. */
-    private void store(Entry entry) {
+    private void store(FiledNotice entry) {
       try {
         ledger.save(entry);
       } catch (Fault e) {
@@ -2758,7 +2759,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Moves a notice that everybody has answered out of the outbox. */
-    private void settle(Entry entry) {
+    private void settle(FiledNotice entry) {
       var notice = ledger.read(entry);
       if (!unanswered(notice).isEmpty()) return;
       boolean isRefused = notice.accepted.isEmpty() && notice.passed.isEmpty();
@@ -2766,7 +2767,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** At the end of a run. */
-    void sayWhatWaits(List<Entry> waiting) {
+    void sayWhatWaits(List<FiledNotice> waiting) {
       for (var entry : waiting) {
         var left = new ArrayList<String>();
         for (var receiver : unanswered(ledger.read(entry))) left.add(receiver.name());
@@ -2775,7 +2776,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void move(Entry entry, Place place) {
+    private void move(FiledNotice entry, Place place) {
       try {
         ledger.move(entry, place);
       } catch (Fault e) {
@@ -2785,7 +2786,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** In a dry run: what would be told, once, as if everybody had accepted it. */
-    private void print(Entry entry) {
+    private void print(FiledNotice entry) {
       var notice = ledger.read(entry);
       var left = unanswered(notice);
       if (left.isEmpty()) return;
@@ -2808,7 +2809,7 @@ final class SpikeNotifier implements Callable<Integer> {
       ledger.prune(world.now());
     }
 
-    private void giveUp(Entry entry) {
+    private void giveUp(FiledNotice entry) {
       exits.add(Exit.TRY_LATER);
       var place = ledger.read(entry).accepted.isEmpty() ? Place.REFUSED : Place.SENT;
       move(entry, place);
@@ -6446,7 +6447,7 @@ final class SpikeNotifier implements Callable<Integer> {
           ADDRESS + "; or a [webhook] Url for a team without mail");
       check("[email] Recipient", !recipients.isEmpty() || isChatOnly
           || isWrong("[email] Recipient"), "missing", ADDRESSES);
-      check("[email] Security", security != Security.NONE || isLoopback(mailHost),
+      check("[email] Security", security != Security.NONE || Http.isLoopback(mailHost),
           "none to " + mailHost, "starttls or tls; none is for this machine only");
       check("[email] TokenUrl", tokenUrl == null || mailClient != null,
           "without ClientId and ClientSecret", "all three, or none");
@@ -6637,8 +6638,8 @@ final class SpikeNotifier implements Callable<Integer> {
         boolean isOurs = owner.equals(user) || owner.equals("root") || owner.equals("0");
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
         if (!isOurs) {
-          throw Exit.CONFIG.fault("%s: belongs to %s (expected %s or root, since it can run commands "
-              + "as its user: chown it)", Disk.shown(file), owner, user);
+          throw Exit.CONFIG.fault("%s: belongs to %s (expected %s or root, since it can run "
+              + "commands as this user: chown it)", Disk.shown(file), owner, user);
         }
         if (rights.charAt(7) == 'w') {
           throw Exit.CONFIG.fault("%1$s: everybody may write it (%2$s), so nothing of it is used: "
@@ -6845,7 +6846,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var url = uri(value);
       if (url != null && url.getUserInfo() == null) {
         if ("https".equalsIgnoreCase(url.getScheme())) return url;
-        boolean near = isLoopback(Http.host(url)) || privateToo && isPrivate(Http.host(url));
+        boolean near = Http.isLoopback(Http.host(url)) || privateToo && isPrivate(Http.host(url));
         if ("http".equalsIgnoreCase(url.getScheme()) && near) return url;
       }
       check(key, false, "malformed", privateToo ? "an https URL, or http to a private address"
@@ -6885,10 +6886,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private static boolean isRandom(String piece) {
       return piece.length() >= 16 && !piece.contains(".") && piece.matches(".*\\d.*")
           && piece.matches(".*[A-Za-z].*");
-    }
-
-    static boolean isLoopback(String host) {
-      return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?");
     }
 
     /** RFC 1918 and 4193, and names that no public name server knows. */
@@ -7200,6 +7197,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     static {
       System.setProperty("jdk.httpclient.allowRestrictedHeaders", "host"); // see request
+      System.setProperty("jdk.http.auth.tunneling.disabledSchemes", ""); // a proxy's password
     }
 
     private static final Duration LONGEST_WAIT = Duration.ofMinutes(2);
@@ -7331,6 +7329,11 @@ final class SpikeNotifier implements Callable<Integer> {
       var date = date(headers.firstValue("date").orElse(""));
       boolean isPlausible = date != null && date.isAfter(FIRST_PLAUSIBLE);
       if (isPlausible) serverTime = date;
+    }
+
+    /** Whether it is this machine. */
+    static boolean isLoopback(String host) {
+      return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?");
     }
 
     /** The host of an address; Java's own gives none that has an underscore, as containers have. */
@@ -7712,7 +7715,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** As curl has it: names with what ends in them, networks, ports; and always this machine. */
     private boolean isExempt(URI url) {
       var host = lower(Objects.requireNonNullElse(url.getHost(), ""));
-      if (Ini.isLoopback(host)) return true;
+      if (Http.isLoopback(host)) return true;
       var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
       for (var each : list.split("[,\\s]+")) {
         var name = lower(each).replaceFirst("^\\*?\\.", "");
@@ -8417,9 +8420,9 @@ final class SpikeNotifier implements Callable<Integer> {
   enum Exit {
     OK(0, "hour judged, spike or not"),
     USAGE(64, "bad command line"),
-    ZENDESK(69, "Zendesk unreachable, or nonsense after the retries"),
+    ZENDESK(69, "Zendesk unreachable or invalid, or too little of the past read to judge"),
     BUG(70, "anything unforeseen, with its trace"),
-    HISTORY(74, "history or outbox unreadable or unwritable"),
+    HISTORY(74, "a file unreadable or unwritable; the last hour's alarm is sent all the same"),
     TRY_LATER(75, "a notice waits or was refused, or another run is on"),
     DENIED(77, "Zendesk or SMTP refused the credentials"),
     CONFIG(78, "auth.ini missing, malformed or incomplete");

@@ -116,7 +116,8 @@ class ConfigTest extends Unit {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
-        "[\"a\", | FAULT", "\"a b\", c | a b;c", "[\"a b\", \"c\"] | a b;c", "o'brien, c | o'brien;c",
+        "[\"a\", | FAULT", "\"a b\", c | a b;c", "[\"a b\", \"c\"] | a b;c",
+        "o'brien, c | o'brien;c",
     })
     void takes_lists_apart_outside_of_quotes(String value, String tags) {
       var ini = with("misc", "OmittedTags = " + value);

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Properties;
@@ -24,11 +25,13 @@ import spikenotifier.SpikeNotifier.Hour;
 import spikenotifier.SpikeNotifier.World;
 
 /**
- * The whole program at work without any account: half a year of a made-up help desk with a surge in
- * the last full hour, and a small mail server. Look at out/demo afterwards.
+ * The whole program at work without any account: half a year of a made-up help desk, and a small
+ * mail server. In its last full hour the desk has a surge, which is told as a spike; then once more
+ * with few tickets more, of which one tag surges within a calm total. Look at out/demo afterwards.
  */
 final class Demo {
   private static final long SURGE = 80; // tickets
+  private static final long TAGGED = 9;
   private static final Path FOLDER = Path.of("out", "demo");
 
   private Demo() { }
@@ -39,14 +42,30 @@ final class Demo {
   }
 
   private static int run() throws IOException, MessagingException {
-    var surge = Hour.of(Instant.now()).plus(-1);
     clear(FOLDER);
     Files.createDirectories(FOLDER);
+    int code = run("auth.ini", SURGE, "alert");
+    if (code != 0) return code; // the program has said why
+    SpikeNotifier.execute(World.real(), "report", "-q", "-c", FOLDER + "/auth.ini");
+    Files.copy(FOLDER.resolve("out/report.html"), FOLDER.resolve("report.html"));
+    System.out.println("\nNow a tag that surges within a calm total:");
+    code = run("calm.ini", TAGGED, "tag");
+    System.out.println("Look at alert.html, alert.eml, tag.html and report.html in " + FOLDER
+        + ".");
+    return code;
+  }
+
+  /** @param more tickets of the last full hour, each with the same tag */
+  private static int run(String name, long more, String shown)
+      throws IOException, MessagingException {
+    var surge = Hour.of(Instant.now()).plus(-1);
     try (var mail = new Mailbox();
-        var desk = new Desk(hour -> Desk.usual(hour) + (hour.equals(surge) ? SURGE : 0),
-            (hour, i) -> hour.equals(surge) && i < SURGE)) {
-      var ini = FOLDER.resolve("auth.ini");
+        var desk = new Desk(hour -> Desk.usual(hour) + (hour.equals(surge) ? more : 0),
+            (hour, i) -> hour.equals(surge) && i < more)) {
+      var ini = FOLDER.resolve(name);
       Files.writeString(ini, """
+          [default]
+          SpikeDB = out/%s.csv
           [zendesk]
           Domain = demo
           ClientId = demo
@@ -63,15 +82,12 @@ final class Demo {
           SpikeThreshold = 0.5
           [spike]
           Rule = weekly
-          """.formatted(Desk.SECRET, desk.url(), mail.port()));
+          Stops = yes
+          TagSurges = yes
+          """.formatted(name.replace(".ini", ""), Desk.SECRET, desk.url(), mail.port()));
+      Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString("rw-------"));
       int code = SpikeNotifier.execute(World.real(), "-c", ini.toString());
-      if (code != 0) return code; // the program has said why
-      int requests = desk.requests();
-      SpikeNotifier.execute(World.real(), "report", "-q", "-c", ini.toString());
-      Files.copy(FOLDER.resolve("out/report.html"), FOLDER.resolve("report.html"));
-      for (var message : mail.messages) show(message);
-      System.out.println("Look at alert.html, alert.eml and report.html in " + FOLDER
-          + " (all this took " + requests + " requests).");
+      for (var message : mail.messages) show(message, shown);
       return code;
     }
   }
@@ -94,12 +110,12 @@ final class Demo {
     });
   }
 
-  private static void show(byte[] mail) throws IOException, MessagingException {
+  private static void show(byte[] mail, String name) throws IOException, MessagingException {
     var message = new MimeMessage(Session.getInstance(new Properties()),
         new ByteArrayInputStream(mail));
     var parts = (Multipart) message.getContent();
-    Files.write(FOLDER.resolve("alert.eml"), mail);
-    Files.writeString(FOLDER.resolve("alert.html"),
+    Files.write(FOLDER.resolve(name + ".eml"), mail);
+    Files.writeString(FOLDER.resolve(name + ".html"),
         parts.getBodyPart(1).getContent().toString());
     System.out.printf("%nFrom: %s%nTo: %s%nSubject: %s%n%n%s%n", message.getFrom()[0],
         message.getAllRecipients()[0], message.getSubject(), parts.getBodyPart(0).getContent());
