@@ -8422,7 +8422,7 @@ final class SpikeNotifier implements Callable<Integer> {
     USAGE(64, "bad command line"),
     ZENDESK(69, "Zendesk unreachable or invalid, or too little of the past read to judge"),
     BUG(70, "anything unforeseen, with its trace"),
-    HISTORY(74, "a file unreadable or unwritable; the last hour's alarm is sent all the same"),
+    HISTORY(74, "a file unreadable or unwritable; the hour's alarm is sent all the same"),
     TRY_LATER(75, "a notice waits or was refused, or another run is on"),
     DENIED(77, "Zendesk or SMTP refused the credentials"),
     CONFIG(78, "auth.ini missing, malformed or incomplete");

@@ -14,8 +14,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
-import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Nested;
@@ -302,60 +300,6 @@ class AlarmTest extends Scenario {
       var expected = "Subject: " + mail.received.get(0).subject() + "\n\n"
           + mail.received.get(0).text();
       assertEquals(expected.strip(), printed.replaceAll("(?m)^hour=.*\n", "").strip());
-    }
-  }
-
-  /** A month of hourly runs against a help desk that fails at random, for minutes to days. */
-  @Test
-  void a_month_of_failures_delays_no_alarm_and_loses_or_doubles_none() throws IOException {
-    var chance = new Random(11);
-    var spikes = new TreeSet<Hour>();
-    for (int i = 0; i < 30; i++) spikes.add(NOW.plus(2 + 24L * i + chance.nextInt(20)));
-    desk(hour -> spikes.contains(hour) ? 60 : 10);
-    config("spike/Repeat = first\nmisc/NumHours = 240");
-    known(240, 10);
-    var bad = Set.of(503, 500, 429, 502);
-    var moods = List.copyOf(bad);
-    long until = 0;
-    var down = new ArrayList<Hour>();
-    for (int i = 0; i < 30 * 24; i++) {
-      var hour = NOW.plus(i);
-      if (i >= until) {
-        int mood = chance.nextInt(10);
-        until = i + 1 + chance.nextInt(mood < 8 ? 3 : 30);
-        int status = moods.get(chance.nextInt(moods.size()));
-        double often = mood < 4 ? 0 : mood < 8 ? 0.4 : 0.95;
-        desk.trouble = (exchange, path) -> chance.nextDouble() < often
-            && (chance.nextInt(5) == 0 ? Trouble.cutOff()
-                : answer(status, "", "Retry-After", String.valueOf(1 + chance.nextInt(90))))
-                .takes(exchange, path);
-      }
-      var told = new ArrayList<Long>();
-      long start = time.nanos();
-      mail.mood = (stage, what) -> told.add(time.nanos() - start);
-      int before = mail.received.size();
-      var outcome = run();
-      assertTrue(Set.of(0, 69).contains(outcome.code()), outcome.err());
-      boolean isOfThisHour = mail.received.size() > before && spikes.contains(hour)
-          && outcome.out().contains("hour=" + hour);
-      if (isOfThisHour) {
-        assertTrue(told.get(0) <= TimeUnit.MINUTES.toNanos(5), told.get(0) / 1e9 + " s");
-      }
-      if (outcome.code() == 69) down.add(hour);
-      later(1);
-    }
-    desk.trouble = Trouble.NONE;
-    run(Exit.OK);
-    assertFalse(down.isEmpty(), "Zendesk was down at times");
-    var ids = new TreeSet<String>();
-    for (var each : mail.received) {
-      assertTrue(ids.add(each.header("Message-ID")), "twice: " + each.subject());
-    }
-    for (var hour : spikes) {
-      var root = "<" + hour.name() + "-episode@spike-notifier.acme.zendesk.com>";
-      boolean isTold = mail.received.stream().anyMatch(each ->
-          each.header("References").contains(root));
-      assertTrue(isTold, hour + " was never told");
     }
   }
 }

@@ -9,6 +9,8 @@
 //SOURCES TextTest.java
 //SOURCES ExplainTest.java
 //SOURCES BacktestTest.java
+//SOURCES ReportTest.java
+//SOURCES EpisodesTest.java
 //SOURCES CommandLineTest.java
 //SOURCES NoticeTest.java
 //SOURCES AlarmTest.java
@@ -62,6 +64,7 @@ final class SpikeNotifierTest {
       TextTest.class,
       ExplainTest.class,
       BacktestTest.class,
+      ReportTest.class,
       CommandLineTest.class,
       NoticeTest.class,
       AlarmTest.class,
@@ -76,7 +79,7 @@ final class SpikeNotifierTest {
       WatcherTest.class,
       DoctorTest.class,
       ToldTest.class);
-  private static final List<Class<?>> SLOW = List.of(SlowTest.class);
+  private static final List<Class<?>> SLOW = List.of(EpisodesTest.class, SlowTest.class);
 
   private long passed;
   private long failed;

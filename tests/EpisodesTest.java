@@ -1,0 +1,299 @@
+package spikenotifier;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static spikenotifier.Desk.Trouble.answer;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Desk.Trouble;
+import spikenotifier.SpikeNotifier.*;
+
+/** Whole stories, hour by hour: what is told of stops, tags and a desk that opens. */
+class EpisodesTest extends Deliveries {
+  /** Each test makes the history that it wants. */
+  @Override
+  void nothing_to_fill() { }
+
+  private void weekly(String more) throws IOException {
+    config("spike/Rule = weekly\nmisc/SpikeThreshold = 0.5\nspike/Repeat = growth\n"
+        + "misc/NumHours = 1000\nspike/Stops = yes\nspike/TagSurges = yes\n" + more);
+  }
+
+  /** So many runs, an hour after the other; the first lines of what came by mail, by the hour. */
+  private List<String> told(int hours) {
+    var told = new ArrayList<String>();
+    for (int i = 0; i < hours; i++) {
+      int before = mail.received.size();
+      run(Exit.OK);
+      for (var each : mail.received.subList(before, mail.received.size())) {
+        told.add(i + " " + each.text().lines().findFirst().orElseThrow());
+      }
+      later(1);
+    }
+    return told;
+  }
+
+  @Nested
+  class Tickets_that_stop {
+    private void sixHoursWithout() throws IOException {
+      desk(hour -> hour.since(NOW) >= 3 && hour.since(NOW) < 9 ? 0 : 10);
+      known(1000, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
+    }
+
+    @Test
+    void are_told_once_and_again_when_they_come() throws IOException {
+      sixHoursWithout();
+      weekly("");
+      assertEquals(List.of(
+          "4 Tickets stopped at acme: 0 from 16:00 to 18:00 UTC, Tue 10 Nov.",
+          "9 Tickets come again at acme: 10 from 21:00 to 23:00 UTC, Tue 10 Nov."), told(14));
+      var stop = mail.received.get(0);
+      assertEquals("Ticket Spike Alert! Tickets stopped: 0 instead of 20 in 2 hours at acme "
+          + "(Tue 10 Nov, 17:00 UTC)", stop.subject());
+      var again = mail.received.get(1);
+      assertEquals("Re: " + stop.subject(), again.subject());
+      assertEquals(stop.header("Message-ID"), again.header("In-Reply-To"));
+      assertTrue(run(Exit.OK, "explain", "2026-11-10T17").out().contains(
+          "Tickets have stopped: 0 in the last 2 hours; usual: 20.\n"
+          + "Told: that tickets stopped, to team@acme.example"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"spike/IgnoredDays = 2026-11-10", "spike/Stops = no"})
+    void are_no_news_on_a_holiday_or_where_nobody_wants_it(String setting) throws IOException {
+      sixHoursWithout();
+      weekly(setting);
+      assertEquals(List.of(), told(14));
+    }
+
+    @Test
+    void come_again_untold_without_all_clear() throws IOException {
+      sixHoursWithout();
+      weekly("spike/AllClear = no");
+      assertEquals(List.of("4 Tickets stopped at acme: 0 from 16:00 to 18:00 UTC, Tue 10 Nov."),
+          told(14));
+    }
+  }
+
+  @Nested
+  class A_tag_that_surges {
+    private void desk(Desk own) throws IOException {
+      desk.close();
+      desk = own;
+      desk.date = () -> clock;
+      known(1000, 20);
+      Fakes.tagged(folder, NOW, 20, Map.of("billing", 4L, "login", 4L, "shipping", 4L,
+          "refund", 3L, "mobile_app", 3L, "feature_request", 2L, "vip", 7L));
+    }
+
+    @Test
+    void is_told_within_a_calm_total_and_once() throws IOException {
+      desk(new Desk(hour -> 20, (hour, i) -> hour.since(NOW) >= 2 && hour.since(NOW) < 5 && i < 9));
+      weekly("");
+      assertEquals(List.of("2 9 tickets with checkout_error at acme from 15:00 to 16:00 UTC, "
+          + "Tue 10 Nov."), told(8));
+      assertTrue(run(Exit.OK, "explain", "2026-11-10T15").out().contains("Tag checkout_error "
+          + "surges: 9 in this hour and the one before; expected: 0, needed to surge: 7."));
+    }
+
+    @Test
+    void that_was_launched_is_told_once() throws IOException {
+      desk(new Desk(hour -> 20, (hour, i) -> hour.since(NOW) >= 2 && i < 7));
+      weekly("");
+      assertEquals(List.of("2 7 tickets with checkout_error at acme from 15:00 to 16:00 UTC, "
+          + "Tue 10 Nov."), told(20));
+    }
+
+    /** The total tells it: the notices of the spike name the cause. */
+    @Test
+    void with_the_total_is_no_news_of_its_own() throws IOException {
+      desk(new Desk(hour -> hour.since(NOW) == 2 ? 90 : 20, (hour, i) -> i >= 20));
+      weekly("");
+      assertEquals(List.of("2 90 tickets at acme from 15:00 to 16:00 UTC, Tue 10 Nov.",
+          "3 Over after 1 hour: the spike at acme from 15:00 to 16:00 UTC, Tue 10 Nov."), told(8));
+      assertTrue(mail.received.get(0).text().contains("70 of the 90 carry checkout_error, usually "
+          + "none."), mail.received.get(0).text());
+    }
+
+    @Test
+    void that_is_omitted_is_never_watched() throws IOException {
+      desk(new Desk(hour -> 20, (hour, i) -> hour.since(NOW) >= 2 && hour.since(NOW) < 5 && i < 9));
+      weekly("misc/OmittedTags = checkout_error");
+      assertEquals(List.of(), told(6));
+    }
+
+    /** A calm hour of a thousand: a sign-in, the page, the check, one export. */
+    @Test
+    void costs_a_busy_desk_one_request() throws IOException {
+      desk(new Desk(hour -> 1000, (hour, i) -> false));
+      known(1000, 1000);
+      Fakes.tagged(folder, NOW, 1000, Map.of());
+      weekly("");
+      run(Exit.OK);
+      assertEquals(4, desk.requests(), desk.asked.toString());
+    }
+  }
+
+  /** A made-up desk with test tickets, a pilot, going live, and eight weeks closed. */
+  @Test
+  void a_desk_that_opens_is_told_of_as_rarely_as_the_rule_says() throws IOException {
+    var stream = EpisodesTest.class.getResourceAsStream("/openings.csv");
+    var file = folder.resolve("openings.csv");
+    Disk.write(file, new String(stream.readAllBytes(), java.nio.charset.StandardCharsets.UTF_8));
+    var counts = History.read(file);
+    var start = counts.first().plus(24 * 70);
+    desk(hour -> counts.knows(hour) ? counts.at(hour) : 0);
+    clock = start.to().plusSeconds(420);
+    Fakes.known(folder, counts.first(), start, 0);
+    var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+    Hour.range(counts.first(), start).forEach(hour -> history.put(hour, counts.at(hour)));
+    history.save();
+    weekly("spike/TagSurges = no\nspike/Stops = no\nmisc/NumHours = 2400");
+    var config = Config.read(folder.resolve("auth.ini"), World.real());
+    var judge = new Judge(new Rule(config), counts);
+    long expected = 0;
+    for (int i = 0; i < 24 * 10; i++) {
+      if (judge.verdict(start.plus(i)) instanceof Spike) expected++;
+      run(Exit.OK, "-q");
+      later(1);
+    }
+    var told = mail.received.stream().filter(each ->
+        !each.text().startsWith("Over")).count();
+    assertTrue(told < expected && expected <= 30, told + " of " + expected + " spike hours");
+  }
+
+  /** Mail and two chats, each failing by itself for hours to days: nobody misses an episode. */
+  @Test
+  void a_month_of_failing_receivers_leaves_no_episode_unheard() throws IOException {
+    var chance = new Random(5);
+    var spikes = new TreeSet<Hour>();
+    for (int i = 0; i < 24; i++) {
+      var hour = NOW.plus(3 + 29L * i + chance.nextInt(10));
+      spikes.add(hour);
+      if (chance.nextBoolean()) spikes.add(hour.plus(1));
+    }
+    desk(hour -> spikes.contains(hour) ? 60 : 10);
+    known(240, 10);
+    try (var first = new Hook(); var second = new Hook(); var smtp = smtp()) {
+      config("email/Recipient = a@acme.example\nwebhook/Url = " + first.url()
+          + "\nwebhook/Format = json\nwebhook two/Url = " + second.url()
+          + "\nwebhook two/Format = json");
+      var hooks = List.of(first, second);
+      var accepted = List.of(new TreeSet<String>(), new TreeSet<String>());
+      long[] until = new long[3];
+      for (int i = 0; i < 30 * 24 + 4; i++) {
+        boolean isWell = i >= 30 * 24;
+        for (int receiver = 0; receiver < 3; receiver++) {
+          if (i < until[receiver] && !isWell) continue;
+          until[receiver] = i + 1 + chance.nextInt(chance.nextInt(6) == 0 ? 60 : 6);
+          boolean fails = !isWell && chance.nextInt(3) == 0;
+          if (receiver < 2) {
+            var moods = List.of(500, 503, 404, 302, 429);
+            hooks.get(receiver).status = fails ? moods.get(chance.nextInt(5)) : 200;
+          } else {
+            var moods = List.of("451 later", "554 may not send as", "CLOSE", "552 5.4.5 limit");
+            smtp.script(".", fails ? moods.get(chance.nextInt(4)) : "250 ok",
+                "RCPT TO", !isWell && chance.nextInt(6) == 0 ? "450 greylisted" : "250 ok");
+          }
+        }
+        var before = List.of(first.bodies.size(), second.bodies.size());
+        run("-q");
+        for (int k = 0; k < 2; k++) {
+          if (hooks.get(k).status != 200) continue;
+          for (var body : hooks.get(k).bodies.subList(before.get(k), hooks.get(k).bodies.size())) {
+            accepted.get(k).add(SpikeNotifier.JSON.readTree(body).path("episode").asText());
+          }
+        }
+        later(1);
+      }
+      var roots = new TreeSet<String>();
+      for (var each : smtp.mails) {
+        roots.add(each.replaceAll("(?s).*References: <(\\S+)-episode@.*", "$1"));
+      }
+      for (var hour : spikes) {
+        if (spikes.contains(hour.plus(-1))) continue;
+        for (int k = 0; k < 2; k++) {
+          boolean isHeard = accepted.get(k).contains(hour.from().toString());
+          assertTrue(isHeard, hour + " by chat " + k);
+        }
+        assertTrue(roots.contains(hour.name()), hour + " by mail");
+      }
+      for (var hook : hooks) {
+        var times = new TreeMap<String, Integer>();
+        for (var body : hook.bodies) {
+          var json = SpikeNotifier.JSON.readTree(body);
+          times.merge(json.path("hour").asText() + json.path("kind").asText(), 1, Integer::sum);
+        }
+        times.forEach((notice, number) -> assertTrue(number <= 10, notice + " " + number));
+      }
+    }
+  }
+
+  /** A month of hourly runs against a help desk that fails at random, for minutes to days. */
+  @Test
+  void a_month_of_failures_delays_no_alarm_and_loses_or_doubles_none() throws IOException {
+    var chance = new Random(11);
+    var spikes = new TreeSet<Hour>();
+    for (int i = 0; i < 30; i++) spikes.add(NOW.plus(2 + 24L * i + chance.nextInt(20)));
+    desk(hour -> spikes.contains(hour) ? 60 : 10);
+    config("spike/Repeat = first\nmisc/NumHours = 240");
+    known(240, 10);
+    var bad = Set.of(503, 500, 429, 502);
+    var moods = List.copyOf(bad);
+    long until = 0;
+    var down = new ArrayList<Hour>();
+    for (int i = 0; i < 30 * 24; i++) {
+      var hour = NOW.plus(i);
+      if (i >= until) {
+        int mood = chance.nextInt(10);
+        until = i + 1 + chance.nextInt(mood < 8 ? 3 : 30);
+        int status = moods.get(chance.nextInt(moods.size()));
+        double often = mood < 4 ? 0 : mood < 8 ? 0.4 : 0.95;
+        desk.trouble = (exchange, path) -> chance.nextDouble() < often
+            && (chance.nextInt(5) == 0 ? Trouble.cutOff()
+                : answer(status, "", "Retry-After", String.valueOf(1 + chance.nextInt(90))))
+                .takes(exchange, path);
+      }
+      var told = new ArrayList<Long>();
+      long start = time.nanos();
+      mail.mood = (stage, what) -> told.add(time.nanos() - start);
+      int before = mail.received.size();
+      var outcome = run();
+      assertTrue(Set.of(0, 69).contains(outcome.code()), outcome.err());
+      boolean isOfThisHour = mail.received.size() > before && spikes.contains(hour)
+          && outcome.out().contains("hour=" + hour);
+      if (isOfThisHour) {
+        assertTrue(told.get(0) <= TimeUnit.MINUTES.toNanos(5), told.get(0) / 1e9 + " s");
+      }
+      if (outcome.code() == 69) down.add(hour);
+      later(1);
+    }
+    desk.trouble = Trouble.NONE;
+    run(Exit.OK);
+    assertFalse(down.isEmpty(), "Zendesk was down at times");
+    var ids = new TreeSet<String>();
+    for (var each : mail.received) {
+      assertTrue(ids.add(each.header("Message-ID")), "twice: " + each.subject());
+    }
+    for (var hour : spikes) {
+      var root = "<" + hour.name() + "-episode@spike-notifier.acme.zendesk.com>";
+      boolean isTold = mail.received.stream().anyMatch(each ->
+          each.header("References").contains(root));
+      assertTrue(isTold, hour + " was never told");
+    }
+  }
+}
