@@ -63,6 +63,7 @@ package spikenotifier;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
@@ -75,6 +76,7 @@ import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
 import com.fasterxml.jackson.databind.cfg.CoercionAction;
 import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.type.LogicalType;
 import jakarta.mail.Address;
@@ -225,7 +227,8 @@ final class SpikeNotifier implements Callable<Integer> {
     try (var held = lock) {
       var run = new Job(config, world, job.dryRun, json);
       if (trouble != null) run.goOnInMemory(trouble.getMessage());
-      return job.hour == null ? run.run() : run.run(job.hour);
+      if (job.hour == null) return run.run();
+      return run.run(job.hour);
     }
   }
 
@@ -879,7 +882,8 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var seen = check.get();
         boolean isWarning = seen.startsWith(WARNING);
-        say(isWarning ? "WARN" : "ok", what, isWarning ? seen.substring(WARNING.length()) : seen);
+        if (isWarning) say("WARN", what, seen.substring(WARNING.length()));
+        else say("ok", what, seen);
         return true;
       } catch (Fault e) {
         say("FAIL", what, e.getMessage());
@@ -984,7 +988,8 @@ final class SpikeNotifier implements Callable<Integer> {
       ledger.tryToWrite();
       int waiting = ledger.waiting().size();
       var seen = Disk.shown(config.outFolder) + ", " + plural(waiting, "notice") + " waiting";
-      return waiting == 0 ? seen : WARNING + seen;
+      if (waiting == 0) return seen;
+      return WARNING + seen;
     }
 
     private void sendSamples(Hour last) {
@@ -1143,7 +1148,8 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isSpike = verdict instanceof Spike;
       long needed = judge.thresholds(hour).least();
       boolean isEdited = isSpike != verdict.count() >= needed;
-      words += (isSpike ? ", a spike" : ", calm") + rule;
+      if (isSpike) words += ", a spike" + rule;
+      else words += ", calm" + rule;
       if (!isEdited) return words + ".";
       return words + ": Judge.isSpike was edited and says so, though " + needed
           + " are needed by the thresholds.";
@@ -1163,7 +1169,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var thresholds = judge.thresholds(hour);
       lines.add("Needed for a spike: " + plural(thresholds.least(), "ticket") + ".");
       for (var threshold : thresholds.all()) {
-        var mark = threshold == thresholds.effective() ? "  decides" : "";
+        var mark = "";
+        if (threshold == thresholds.effective()) mark = "  decides";
         lines.add("  %-46s %8.1f%s".formatted(threshold.words().get(), threshold.shown(), mark));
       }
       return lines;
@@ -1177,9 +1184,10 @@ final class SpikeNotifier implements Callable<Integer> {
             + "last " + plural(stop.hours(), "hour") + "; usual: " + amount(stop.usual()) + ".");
       }
       for (var tag : tags) {
-        if (tag.expected() == null || !tag.surge() && tag.score() < 3) continue;
-        lines.add("Tag " + tag.tag() + (tag.surge() ? " surges: " : " has risen: ")
-            + tag.together() + " in this hour and the one before; expected: "
+        if (tag.expected() == null || !tag.isRisen()) continue;
+        var verb = " has risen: ";
+        if (tag.surge()) verb = " surges: ";
+        lines.add("Tag " + tag.tag() + verb + tag.together() + " in this hour and the one before; expected: "
             + amount(tag.expected()) + ", needed to surge: " + (long) Math.ceil(tag.needed())
             + ".");
       }
@@ -1240,13 +1248,16 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private List<String> sampleLines() {
       var lines = new ArrayList<String>();
-      int shown = Math.min(MOST_SAMPLES, samples.known().size());
-      lines.add("Samples (" + samples.known().size() + "), " + samples.basis().words
-          + (shown < samples.known().size() ? ", the newest " + shown : ", newest first") + ":");
+      int all = samples.known().size();
+      int shown = Math.min(MOST_SAMPLES, all);
+      var which = "newest first";
+      if (shown < all) which = "the newest " + shown;
+      lines.add("Samples (" + all + "), " + samples.basis().words + ", " + which + ":");
       for (var sample : samples.known().subList(0, shown)) {
+        var capped = "";
+        if (isCapped(sample)) capped = "  counted as " + decimal(usual.spread().cap());
         lines.add("  %s  %s %8d%s".formatted(sample.hour().name(), localTime(sample.hour()),
-            sample.count(), isCapped(sample) ? "  counted as "
-                + decimal(usual.spread().cap()) : ""));
+            sample.count(), capped));
       }
       addLeftOut(lines, "unknown", samples.unknown());
       addLeftOut(lines, "on an ignored day", samples.ignored());
@@ -1265,7 +1276,8 @@ final class SpikeNotifier implements Callable<Integer> {
         names.add(hour.name());
       }
       int more = hours.size() - MOST_LEFT_OUT;
-      lines.add("  left out, " + why + ": " + names + (more > 0 ? " and " + more + " more" : ""));
+      if (more > 0) names.add("and " + more + " more");
+      lines.add("  left out, " + why + ": " + names);
     }
 
     private ObjectNode json() {
@@ -1304,13 +1316,14 @@ final class SpikeNotifier implements Callable<Integer> {
         compared.addObject().put("hour", sample.hour().from().toString())
             .put("count", sample.count()).put("capped", isCapped(sample));
       }
-      var unknown = json.putArray("unknown");
-      samples.unknown().forEach(each -> unknown.add(each.from().toString()));
-      var ignored = json.putArray("ignored");
-      samples.ignored().forEach(each -> ignored.add(each.from().toString()));
-      var closed = json.putArray("closed");
-      samples.closed().forEach(each -> closed.add(each.from().toString()));
+      putHours(json.putArray("unknown"), samples.unknown());
+      putHours(json.putArray("ignored"), samples.ignored());
+      putHours(json.putArray("closed"), samples.closed());
       return json;
+    }
+
+    private static void putHours(ArrayNode array, List<Hour> hours) {
+      for (var hour : hours) array.add(hour.from().toString());
     }
   }
 
@@ -1388,7 +1401,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return new Judge(rule, shared);
     }
 
-    /** Told as the job does: see Job.isWorthTelling and Job.tellTheEnd. */
+    /** Told as the job does: see Job.shouldNotify and Job.notifyOfEnd. */
     private Line line(Rule rule) {
       var verdicts = judge(rule).verdicts(first);
       long judged = verdicts.stream().filter(Judged.class::isInstance).count();
@@ -1404,7 +1417,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private int mails(Episode episode) {
-      int mails = episode.isOver() && config.allClear ? 1 : 0;
+      int mails = 0;
+      if (episode.isOver() && config.allClear) mails++;
       long told = 0; // the count of the latest notice
       for (var spike : episode.spikes()) {
         if (told > 0 && !config.repeat.shouldNotify(spike.count(), told)) continue;
@@ -1433,13 +1447,17 @@ final class SpikeNotifier implements Callable<Integer> {
     private void printTable(World world, List<Line> lines, Line ownLine) {
       world.result("\nrule    SpikeThreshold  Deviations  spikes   hours   mails   in 30 days");
       for (var line : lines) {
-        boolean weekly = line.rule.isWeekly();
+        var deviations = "-";
+        if (line.rule.isWeekly()) deviations = decimal(line.rule.deviations);
+        var mark = "";
+        if (line == ownLine) mark = "   yours";
         world.result("%-7s %14s  %10s %7.1f %7.1f %7.1f%s".formatted(lower(line.rule.name.name()),
-            line.rule.threshold, weekly ? decimal(line.rule.deviations) : "-", line.spikes,
-            line.hours, line.mails, line == ownLine ? "   yours" : ""));
+            line.rule.threshold, deviations, line.spikes, line.hours, line.mails, mark));
       }
+      var end = "no";
+      if (config.allClear) end = "yes";
       world.result("Mails are those of Repeat = " + lower(config.repeat.name()) + " and AllClear = "
-          + (config.allClear ? "yes" : "no") + ".");
+          + end + ".");
     }
 
     private static void addUnlessAlike(List<Line> lines, Line line) {
@@ -1466,9 +1484,11 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       var stopped = new ArrayList<String>();
       for (int i = 0; i < turns.size(); i += 2) stopped.add(turns.get(i).name());
-      world.result("\nTickets stopped " + plural(stopped.size(), "time") + ": "
-          + String.join(", ", stopped.subList(Math.max(0, stopped.size() - 5), stopped.size()))
-          + (config.stops ? "." : " (not told: Stops = no)."));
+      var newest = stopped.subList(Math.max(0, stopped.size() - 5), stopped.size());
+      var words = "\nTickets stopped " + plural(stopped.size(), "time") + ": "
+          + String.join(", ", newest);
+      if (!config.stops) words += " (not told: Stops = no)";
+      world.result(words + ".");
     }
 
     /** Of the table, what finds most and stays under the ceiling. */
@@ -1481,8 +1501,8 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var line : lines) {
         if (line.spikes > ceiling || own.isWeekly() && !line.rule.isWeekly()) continue;
         world.result(wish + "these settings give " + inWords(line) + ".\n[misc]\nSpikeThreshold = "
-            + line.rule.threshold + "\n[spike]\nRule = " + lower(line.rule.name.name())
-            + (line.rule.isWeekly() ? "\nDeviations = " + line.rule.deviations : ""));
+            + line.rule.threshold + "\n[spike]\nRule = " + lower(line.rule.name.name()));
+        if (line.rule.isWeekly()) world.result("Deviations = " + line.rule.deviations);
         return;
       }
       world.result(wish + "none of the settings tried stays under that.");
@@ -1634,21 +1654,18 @@ final class SpikeNotifier implements Callable<Integer> {
       var rows = new StringBuilder();
       for (var episode : episodes) {
         var peak = episode.peak();
-        rows.append("<tr><th scope=\"row\">" + localTime(episode.start()) + "</th>")
-            .append("<td>" + episode.hours() + "</td>")
-            .append("<td>" + peak.count() + "</td>")
-            .append("<td>" + mean(peak.baseline().mean()) + "</td>")
-            .append("<td>" + rounded(episode.excess()) + "</td></tr>\n");
-      }
-      var heads = new StringBuilder();
-      for (var head : List.of("from", "hours", "peak", "usual", "extra")) {
-        heads.append("<th scope=\"col\">" + head + "</th>");
+        var cells = new StringBuilder();
+        cells.append("<td>").append(episode.hours()).append("</td>");
+        cells.append("<td>").append(peak.count()).append("</td>");
+        cells.append("<td>").append(mean(peak.baseline().mean())).append("</td>");
+        cells.append("<td>").append(rounded(episode.excess())).append("</td>");
+        rows.append(row(localTime(episode.start()), cells));
       }
       return stops() + "<p>" + plural(episodes.size(), "spike")
           + " in these hours, newest first. Peak: the"
           + " tickets of its highest hour. Usual: what that hour usually holds. Extra: tickets over"
           + " the usual, of all its hours.</p>\n"
-          + scrolling("spikes", "list", "<thead><tr>" + heads + "</tr></thead>\n", rows);
+          + scrolling("spikes", "list", List.of("from", "hours", "peak", "usual", "extra"), rows);
     }
 
     /** When tickets stopped, and came again. */
@@ -1666,22 +1683,31 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** A table named by its heading, in a region of its own that keyboards can scroll as well. */
-    private static String scrolling(String heading, String style, String head,
+    private static String scrolling(String heading, String style, List<String> columns,
         StringBuilder rows) {
       var named = " aria-labelledby=\"" + heading + "\"";
+      var head = new StringBuilder();
+      for (var column : columns) {
+        head.append("<th scope=\"col\">").append(column).append("</th>");
+      }
       return "<div class=\"wide\" role=\"region\" tabindex=\"0\"" + named + ">"
-          + "<table class=\"" + style + "\"" + named + ">" + head + "<tbody>\n" + rows
-          + "</tbody></table></div>";
+          + "<table class=\"" + style + "\"" + named + "><thead><tr>" + head
+          + "</tr></thead>\n<tbody>\n" + rows + "</tbody></table></div>";
+    }
+
+    private static String row(String head, StringBuilder cells) {
+      return "<tr><th scope=\"row\">" + head + "</th>" + cells + "</tr>\n";
     }
 
     private static String mean(double tickets) {
-      return tickets < 10 ? decimal(tickets) : rounded(tickets);
+      if (tickets < 10) return decimal(tickets);
+      return rounded(tickets);
     }
 
-    private static String hoursOfDay() {
-      var cells = new StringBuilder("<thead><tr><th scope=\"col\">day</th>");
-      for (int i = 0; i < 24; i++) cells.append("<th scope=\"col\">%02d</th>".formatted(i));
-      return cells.append("</tr></thead>\n").toString();
+    private static List<String> hoursOfDay() {
+      var names = new ArrayList<>(List.of("day"));
+      for (int i = 0; i < 24; i++) names.add("%02d".formatted(i));
+      return names;
     }
 
     private String week() {
@@ -1695,17 +1721,14 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       var rows = new StringBuilder();
       for (int day = 0; day < 7; day++) {
-        var name = DayOfWeek.of(day + 1).getDisplayName(TextStyle.FULL, Locale.ENGLISH);
-        rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
+        var cells = new StringBuilder();
         for (int i = 0; i < 24; i++) {
-          if (known[day][i] == 0) {
-            rows.append("<td>?</td>");
-            continue;
-          }
           double mean = sums[day][i] / known[day][i];
-          rows.append("<td class=\"l%d\">%s</td>".formatted(level(mean), mean(mean)));
+          if (known[day][i] == 0) cells.append("<td>?</td>");
+          else cells.append("<td class=\"l%d\">%s</td>".formatted(level(mean), mean(mean)));
         }
-        rows.append("</tr>\n");
+        var name = DayOfWeek.of(day + 1).getDisplayName(TextStyle.FULL, Locale.ENGLISH);
+        rows.append(row(name, cells));
       }
       return scrolling("week", "map", hoursOfDay(), rows);
     }
@@ -1735,15 +1758,17 @@ final class SpikeNotifier implements Callable<Integer> {
       var days = new TreeMap<LocalDate, String[]>(Comparator.reverseOrder());
       for (var hour = first; !last.isBefore(hour); hour = hour.plus(1)) {
         var local = hour.from().atZone(rule.config.zone);
-        var day = days.computeIfAbsent(local.toLocalDate(), date -> new String[24]);
+        var day = days.computeIfAbsent(local.toLocalDate(), date -> {
+          var cells = new String[24];
+          Arrays.fill(cells, "<td></td>");
+          return cells;
+        });
         day[local.getHour()] = cell(verdicts.get(hour));
       }
       var rows = new StringBuilder();
-      days.forEach((date, cells) -> {
+      days.forEach((date, day) -> {
         var name = DateTimeFormatter.ofPattern("EEE d MMM yy", Locale.ENGLISH).format(date);
-        rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
-        for (var cell : cells) rows.append(cell == null ? "<td></td>" : cell);
-        rows.append("</tr>\n");
+        rows.append(row(name, new StringBuilder(String.join("", day))));
       });
       return scrolling("hours", "map", hoursOfDay(), rows);
     }
@@ -1796,7 +1821,8 @@ final class SpikeNotifier implements Callable<Integer> {
           double x = x(hour);
           double y = y(verdict.count());
           boolean goesOn = before != null && before.plus(1).equals(hour);
-          line.append((goesOn ? "L%.1f %.1f" : "M%.1f %.1fh0").formatted(x, y));
+          if (goesOn) line.append("L%.1f %.1f".formatted(x, y));
+          else line.append("M%.1f %.1fh0".formatted(x, y)); // h0: seen even where it stands alone
           if (verdict instanceof Judged judged) {
             band.append("M%.1f %.1fV%.1f".formatted(x, y(judged.baseline().mean()),
                 y(bar(verdict))));
@@ -1824,7 +1850,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
 
       private double bar(Verdict verdict) {
-        return verdict instanceof Judged judged ? judged.thresholds().least() : 0;
+        if (verdict instanceof Judged judged) return judged.thresholds().least();
+        return 0;
       }
 
       /** What the line says, for those who do not see it. */
@@ -1860,9 +1887,10 @@ final class SpikeNotifier implements Callable<Integer> {
               .formatted(x(hour), BOTTOM));
           long daysLeft = (last.since(hour) + 8) / 24; // a date takes 16 hours' width
           if (daysLeft == 0) continue;
+          var odd = "";
+          if (daysLeft % 2 == 1) odd = " class=\"odd\"";
           days.append("<text x=\"%.1f\" y=\"%.0f\"%s>%s</text>\n".formatted(x(hour), HEIGHT - 8,
-              daysLeft % 2 == 1 ? " class=\"odd\"" : "",
-              at(hour.from(), rule.config.zone, "EEE d")));
+              odd, at(hour.from(), rule.config.zone, "EEE d")));
         }
         return days.toString();
       }
@@ -2463,7 +2491,8 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var text = Disk.read(file, Exit.HISTORY);
         var notice = text == null ? null : JSON.readValue(text, Notice.class);
-        return notice != null && notice.isWhole() ? notice : null;
+        if (notice != null && notice.isWhole()) return notice;
+        return null;
       } catch (JsonProcessingException | Fault e) {
         return null; // the outbox's are told as rubbish
       }
@@ -3011,7 +3040,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isTls && config.mailPort != 465) return " (Port 587 and 25 want Security = starttls)";
       if (!isTls && config.mailPort == 465) return " (Port 465 wants Security = tls)";
       boolean isSilent = hasCause(e, SocketTimeoutException.class);
-      return isSilent && !isTls ? " (a server that says nothing may want Security = tls)" : "";
+      if (isSilent && !isTls) return " (a server that says nothing may want Security = tls)";
+      return "";
     }
 
     String server() {
@@ -3206,7 +3236,8 @@ final class SpikeNotifier implements Callable<Integer> {
         @Override
         public int read() throws IOException {
           var one = new byte[1];
-          return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+          if (read(one, 0, 1) < 0) return -1;
+          return one[0] & 0xff;
         }
 
         @Override
@@ -3319,7 +3350,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (room <= 1) return 0;
       boolean isWhole = line.length() < room;
       lines.add(isWhole ? line : cut(line, Math.min(room - 1, 300)));
-      return isWhole ? room - line.length() - 1 : 0;
+      if (isWhole) return room - line.length() - 1;
+      return 0;
     }
 
     /**
@@ -3334,7 +3366,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       text = text.replace("<", "\u2039").replace(">", "\u203a"); // no service has an escape
       boolean isMarkdown = format == Format.DISCORD || format == Format.TEAMS;
-      return isMarkdown ? text.replaceAll("[*~|#\\\\]|(?<!\\w)_|_(?!\\w)", "\\\\$0") : text;
+      if (isMarkdown) return text.replaceAll("[*~|#\\\\]|(?<!\\w)_|_(?!\\w)", "\\\\$0");
+      return text;
     }
   }
 
@@ -3451,7 +3484,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       boolean isHealthchecks = host.equals("hc-ping.com") || path.contains("/ping/");
       boolean isBetterStack = host.matches("(.*\\.)?(betterstack|betteruptime)\\.com");
-      return isHealthchecks || isBetterStack ? with(url, path + "/fail", query) : null;
+      if (isHealthchecks || isBetterStack) return with(url, path + "/fail", query);
+      return null;
     }
 
     private static boolean hasPair(String query, String pair) {
@@ -3460,7 +3494,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static String lastLine(String lines) {
       var all = lines.lines().toList();
-      return all.isEmpty() ? "" : all.get(all.size() - 1);
+      if (all.isEmpty()) return "";
+      return all.get(all.size() - 1);
     }
 
     private static URI with(URI url, String path, String query) {
@@ -3550,8 +3585,10 @@ final class SpikeNotifier implements Callable<Integer> {
         plain = plain.replace(MailBody.wrapped(fresh) + "\n", "");
         page = page.replace(MailBody.paragraph(escape(fresh)), "");
       }
-      var title = chat.isEmpty() ? "" : MailBody.wrapped(chat.get(0)) + "\n";
-      plain = plain.replace(title, title + MailBody.wrapped(late) + "\n");
+      if (!chat.isEmpty()) {
+        var title = MailBody.wrapped(chat.get(0)) + "\n";
+        plain = plain.replace(title, title + MailBody.wrapped(late) + "\n");
+      }
       page = page.replace("</h1>\n", "</h1>\n" + MailBody.paragraph(escape(late)));
       return new Words(plain, page, lines, rows, null);
     }
@@ -3594,7 +3631,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** That of the episode's first notice: Gmail threads by it. */
     String subject() {
-      return (isFirst() ? "" : "Re: ") + topic.subject;
+      if (isFirst()) return topic.subject;
+      return "Re: " + topic.subject;
     }
 
     String label() {
@@ -3620,7 +3658,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     int tries(String receiver) {
       var tried = tries.get(receiver);
-      return tried == null ? 0 : tried.count;
+      if (tried == null) return 0;
+      return tried.count;
     }
 
     /** The receiver is well again: what waits need not wait longer. */
@@ -3677,7 +3716,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var hour = spike.hour();
       var ranked = tickets.ranked(hour, tagRule);
       var causes = causes(ranked);
-      var cause = causes.isEmpty() ? null : causes.get(0);
+      TagCount cause = null;
+      if (!causes.isEmpty()) cause = causes.get(0);
       var mail = new MailBody();
 
       var headline = plural(spike.count(), "ticket") + " at " + account() + " from " + span(hour)
@@ -3703,7 +3743,9 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.link("All " + spike.count() + ": ", link);
 
       tagTable(mail, hour, tickets, ranked);
-      examples(mail, tickets, cause == null ? null : cause.tag());
+      String causeTag = null;
+      if (cause != null) causeTag = cause.tag();
+      examples(mail, tickets, causeTag);
       last24Hours(mail, hour);
 
       mail.heading("For operators");
@@ -3714,7 +3756,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var baseline = spike.baseline();
       var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
       var facts = new Facts(spike.count(), baseline.mean(), baseline.percent(spike.count()),
-          cause == null ? null : cause.tag(), top, link, null, null);
+          causeTag, top, link, null, null);
       var subject = subject(spike, cause);
       if (kind == Kind.SAMPLE) subject = "SAMPLE, no spike: " + subject;
       return notice(kind, hour, told, subject, facts, mail.words(chatRows(top)));
@@ -3751,9 +3793,11 @@ final class SpikeNotifier implements Callable<Integer> {
         least = Math.min(least, sample.count());
         most = Math.max(most, sample.count());
       }
-      var unit = samples.basis() == Basis.HOUR_OF_WEEK ? "week" : "day";
+      var unit = "day";
+      if (samples.basis() == Basis.HOUR_OF_WEEK) unit = "week";
       var span = " in the last " + plural(samples.known().size(), unit);
-      return least == most ? "always " + most + span : least + " to " + most + span;
+      if (least == most) return "always " + most + span;
+      return least + " to " + most + span;
     }
 
     /** The first hour of the episode, or of the spike hours that came to light before it. */
@@ -3803,8 +3847,8 @@ final class SpikeNotifier implements Callable<Integer> {
       } else if (causes.isEmpty()) {
         mail.line("No tag stands out beyond chance.");
       } else {
-        var of = tickets.missing().isEmpty() ? "the " + tickets.size()
-            : "the " + tickets.size() + " that were read";
+        var of = "the " + tickets.size();
+        if (!tickets.missing().isEmpty()) of += " that were read";
         var cause = causes.get(0);
         mail.line(cause.count() + " of " + of + " carry " + cause.tag() + ", usually "
             + none(cause.usual()) + ".");
@@ -3818,7 +3862,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static String none(double usual) {
-      return usual < 0.05 ? "none" : amount(usual);
+      if (usual < 0.05) return "none";
+      return amount(usual);
     }
 
     /** One sender's flood is another thing than a hundred people in trouble. */
@@ -3829,9 +3874,9 @@ final class SpikeNotifier implements Callable<Integer> {
       int most = busiest.getValue();
       boolean isFlood = most >= FLOOD && most * 2 >= tickets.size();
       if (isFlood) {
-        mail.chatLine("One requester wrote " + most + " of the " + tickets.size() + ".");
-        mail.link("One requester wrote " + most + " of the " + tickets.size() + ": ",
-            "https://" + config.zendeskHost + "/agent/users/" + busiest.getKey());
+        var words = "One requester wrote " + most + " of the " + tickets.size();
+        mail.chatLine(words + ".");
+        mail.link(words + ": ", agentPage("users/" + busiest.getKey()));
       } else if (requesters.size() == 1) {
         mail.detail("One person wrote " + plural(most, "ticket") + ".");
       } else if (most == 1) {
@@ -3849,7 +3894,8 @@ final class SpikeNotifier implements Callable<Integer> {
       double part = Duration.between(next.from(), progress.until).toSeconds() / 3600.0;
       if (baseline == null || part > 1) return "Since then: " + span + ".";
       double usual = baseline.mean() * part;
-      var goesOn = progress.count > 1.5 * usual + 1 ? "Still coming: " : "Calmer since: ";
+      var goesOn = "Calmer since: ";
+      if (progress.count > 1.5 * usual + 1) goesOn = "Still coming: ";
       return goesOn + span + "; usual for these minutes: " + amount(usual) + ".";
     }
 
@@ -3885,7 +3931,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var mark = "";
       if (tag.risen()) mark = "risen";
       if (tag.risen() && tag.isNew()) mark = "NEW";
-      var usual = tag.usual() == null ? "" : decimal(tag.usual());
+      var usual = "";
+      if (tag.usual() != null) usual = amount(tag.usual());
       return List.of(name,
           Cell.right(String.valueOf(tag.count()), 7),
           Cell.right(usual, 6),
@@ -3905,16 +3952,20 @@ final class SpikeNotifier implements Callable<Integer> {
       var rows = new ArrayList<List<Cell>>();
       for (var group : groups.subList(0, Math.min(EXAMPLES, groups.size()))) {
         var ticket = group.get(0);
-        var url = "https://" + config.zendeskHost + "/agent/tickets/" + ticket.id();
         var id = "#" + ticket.id();
         var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
-        var number = group.size() == 1 ? "" : group.size() + " x";
+        var number = group.size() + " x";
+        if (group.size() == 1) number = "";
         int width = MailBody.COLUMNS - 2 - id.length() - 2 - 5 - 2 - 6 - 2;
-        rows.add(List.of(Cell.link(id, id, url), Cell.noWrap(time(ticket.created())),
-            Cell.right(number, 6), Cell.of(cut(subject, width), cut(subject, 100))));
+        rows.add(List.of(
+            Cell.link(id, id, agentPage("tickets/" + ticket.id())),
+            Cell.noWrap(time(ticket.created())),
+            Cell.right(number, 6),
+            Cell.of(cut(subject, width), cut(subject, 100))));
       }
       if (rows.isEmpty()) return;
-      var title = tag == null ? "Some of the tickets" : "Tickets with " + cut(tag, TAG_WIDTH);
+      var title = "Some of the tickets";
+      if (tag != null) title = "Tickets with " + cut(tag, TAG_WIDTH);
       mail.table(List.of(Cell.of(title), Cell.of(""), Cell.of(""), Cell.of("")), rows);
     }
 
@@ -3924,12 +3975,14 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Double count(Hour hour) {
-      return judge.counts.knows(hour) ? Double.valueOf(judge.counts.at(hour)) : null;
+      if (!judge.counts.knows(hour)) return null;
+      return (double) judge.counts.at(hour);
     }
 
     private Double usual(Hour hour) {
       var baseline = judge.baselines.of(hour);
-      return baseline == null ? null : baseline.mean();
+      if (baseline == null) return null;
+      return baseline.mean();
     }
 
     private void last24Hours(MailBody mail, String title, Hour last, Function<Hour, Double> count,
@@ -3952,19 +4005,23 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static double orZero(Double tickets) {
-      return tickets == null ? 0 : tickets;
+      return Objects.requireNonNullElse(tickets, 0.0);
     }
 
     private static String orUnknown(Double tickets) {
-      return tickets == null ? "?" : rounded(tickets);
+      if (tickets == null) return "?";
+      return rounded(tickets);
     }
 
     private void thresholds(MailBody mail, Spike spike) {
       var rows = new ArrayList<List<Cell>>();
       for (var threshold : spike.thresholds().all()) {
-        var mark = threshold == spike.thresholds().effective() ? "decides" : "";
-        rows.add(List.of(Cell.of(threshold.words().get()),
-            Cell.right(decimal(threshold.shown()), 7), Cell.of(mark)));
+        var mark = "";
+        if (threshold == spike.thresholds().effective()) mark = "decides";
+        rows.add(List.of(
+            Cell.of(threshold.words().get()),
+            Cell.right(decimal(threshold.shown()), 7),
+            Cell.of(mark)));
       }
       mail.table(List.of(
           Cell.of("Rule " + lower(judge.rule.name().name()) + ": a spike from "
@@ -3973,12 +4030,14 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String nextNotice() {
-      var end = config.allClear ? ", and one when it is over" : "; none when it is over";
-      return switch (config.repeat) {
-        case EVERY -> "with the next hour like this" + end;
-        case GROWTH -> "when it grows by half" + end;
-        case FIRST -> config.allClear ? "when it is over" : "with the next spike";
-      };
+      if (config.repeat == Repeat.FIRST) {
+        if (config.allClear) return "when it is over";
+        return "with the next spike";
+      }
+      var next = "when it grows by half";
+      if (config.repeat == Repeat.EVERY) next = "with the next hour like this";
+      if (config.allClear) return next + ", and one when it is over";
+      return next + "; none when it is over";
     }
 
     // ---- The end of a spike ----
@@ -4030,7 +4089,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String usualInWords(Hour hour) {
       var baseline = judge.baselines.of(hour);
-      return baseline == null ? "not known" : amount(baseline.mean());
+      if (baseline == null) return "not known";
+      return amount(baseline.mean());
     }
 
     // ---- Tickets stop, and come again ----
@@ -4041,15 +4101,14 @@ final class SpikeNotifier implements Callable<Integer> {
       var link = agentSearch(first, last.plus(1), null);
       var mail = new MailBody();
 
-      mail.title("Tickets stopped at " + account() + ": " + stop.came() + " from "
-          + span(first, last.plus(1)) + ".");
-      mail.line("Usual in that time: " + amount(stop.usual()) + ".");
+      mail.title("Tickets stopped at " + account() + ": " + stop.came() + " in "
+          + plural(stop.hours(), "hour") + ", usually " + amount(stop.usual()) + ".");
+      mail.line("From " + span(first, last.plus(1)) + "." + lowered(stop));
       mail.line("What to look at: the contact form, the mail channel, Zendesk's status page "
           + "(status.zendesk.com) and the suspended tickets. A holiday? Then add the day to "
           + "IgnoredDays.");
       mail.gap();
-      mail.link("Suspended tickets: ", "https://" + config.zendeskHost
-          + "/agent/filters/suspended");
+      mail.link("Suspended tickets: ", agentPage("filters/suspended"));
       mail.link("Its tickets: ", link);
       last24Hours(mail, last);
       mail.heading("For operators");
@@ -4070,9 +4129,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var link = agentSearch(first, last.plus(1), null);
       var mail = new MailBody();
 
-      mail.title("Tickets come again at " + account() + ": " + stop.came() + " from "
-          + span(first, last.plus(1)) + ".");
-      mail.line("Usual in that time: " + amount(stop.usual()) + ".");
+      mail.title("Tickets come again at " + account() + ": " + stop.came() + " in "
+          + plural(stop.hours(), "hour") + ", usually " + amount(stop.usual()) + ".");
+      mail.line("From " + span(first, last.plus(1)) + "." + lowered(stop));
       mail.line("That they had stopped was told of " + dayAndTime(stopped) + ", when "
           + told.get(0).facts.count + " had come instead of " + amount(told.get(0).facts.usual)
           + ".");
@@ -4084,6 +4143,13 @@ final class SpikeNotifier implements Callable<Integer> {
 
       var facts = new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
       return notice(Kind.RESUMED, last, told, null, facts, mail.words(List.of()));
+    }
+
+    /** The usual of a stop, where quiet days have lowered it. */
+    private static String lowered(Stop stop) {
+      if (stop.low() > 0.8) return "";
+      return " The usual was lowered from " + amount(stop.usual() / stop.low())
+          + " to follow the last three days.";
     }
 
     // ---- A tag surges ----
@@ -4111,9 +4177,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       examples(mail, tickets, first.tag());
       last24Hours(mail, cut(first.tag(), 20) + ", 24 hours", hour,
-          each -> tagRule.tags().knows(each)
-              ? Double.valueOf(tagRule.tags().count(each, first.tag())) : null,
-          each -> tagRule.usual(each, first.tag()));
+          each -> tagRule.count(each, first.tag()), each -> tagRule.usual(each, first.tag()));
       mail.heading("For operators");
       mail.line("A tag is told once in 24 hours, and not while the total is a spike.");
       footer(mail, hour);
@@ -4154,7 +4218,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var rows = new ArrayList<String>();
       for (var tag : tags.subList(0, Math.min(CHAT_TAGS, tags.size()))) {
         var row = "%-30s %6d".formatted(cut(tag.tag(), 30), tag.count());
-        if (tag.usual() != null) row += ", usual " + decimal(tag.usual());
+        if (tag.usual() != null) row += ", usual " + amount(tag.usual());
         rows.add(row);
       }
       return rows;
@@ -4162,6 +4226,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String account() {
       return config.zendeskHost.replace(".zendesk.com", "");
+    }
+
+    /** An agents' page of Zendesk. */
+    private String agentPage(String path) {
+      return "https://" + config.zendeskHost + "/agent/" + path;
     }
 
     /**
@@ -4172,8 +4241,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String agentSearch(Hour from, Hour to, String tag) {
       var words = "type:ticket created>=%s created<%s".formatted(from.from(), to.from());
       if (tag != null) words += " tags:\"" + tag.replace("\"", "") + "\"";
-      return "https://" + config.zendeskHost + "/agent/search/1?q="
-          + encode((words + " " + config.query).strip());
+      return agentPage("search/1?q=" + encode((words + " " + config.query).strip()));
     }
 
     /** Such as "14:00 to 15:00 UTC, Wed 25 Nov", on the clock of TimeZone. */
@@ -4207,7 +4275,6 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   static final class MailBody {
     static final int COLUMNS = 80;
-    private static final int LONGEST_TABLE_END = 50_000; // characters; Gmail clips at 102 kB
     private static final String FONT = "font-family:Arial,Helvetica,sans-serif;";
     private static final String CELL = "font-size:14px;line-height:20px;";
 
@@ -4250,7 +4317,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     void link(String words, String url) {
       boolean isLong = words.length() + url.length() > COLUMNS;
-      text.append(isLong ? words.strip() + "\n" : words).append(url).append('\n');
+      if (isLong) text.append(words.strip()).append('\n');
+      else text.append(words);
+      text.append(url).append('\n');
       html.append(paragraph(anchor(url, escape(words.replaceFirst(": $", "")))));
     }
 
@@ -4276,28 +4345,23 @@ final class SpikeNotifier implements Callable<Integer> {
       isHead = false;
       if (!isBelowHeading) gap();
       isBelowHeading = false;
+      int width = 0;
       boolean hasHeads = head.stream().skip(1).anyMatch(cell -> !cell.text.isEmpty());
-      int width = hasHeads ? columns(head.get(0).text) - 2 : 0;
+      if (hasHeads) width = columns(head.get(0).text) - 2;
       for (var row : rows) width = Math.max(width, columns(row.get(0).text));
       text.append(textRow(head, width + 2)).append('\n');
       for (var row : rows) text.append("  ").append(textRow(row, width)).append('\n');
 
-      html.append("<table width=\"100%\" cellpadding=\"2\" cellspacing=\"0\" style=\"width:100%;")
-          .append(FONT).append(CELL).append("margin:0 0 16px\">\n<tr>");
-      for (var cell : head) html.append(cell.element(cell.text.isEmpty() ? "td" : "th"));
+      html.append("<table cellpadding=\"3\" cellspacing=\"0\" style=\"margin:0 0 16px;")
+          .append(FONT).append(CELL).append("\">\n<tr>");
+      for (var cell : head) html.append(cell.heading());
       html.append("</tr>\n");
-      int left = 0;
       for (var row : rows) {
-        if (html.length() > LONGEST_TABLE_END && rows.size() > 24) {
-          left++;
-          continue;
-        }
         html.append("<tr>");
-        for (var cell : row) html.append(cell.element("td"));
+        for (var cell : row) html.append(cell.element());
         html.append("</tr>\n");
       }
       html.append("</table>\n");
-      if (left > 0) html.append(paragraph(left + " more are in the plain text of this mail."));
     }
 
     private static String textRow(List<Cell> cells, int width) {
@@ -4367,9 +4431,7 @@ final class SpikeNotifier implements Callable<Integer> {
   record Cell(String text, String html, String attributes) {
     private static final int BAR = 24; // characters
     private static final int BAR_WIDTH = 200; // pixels
-    private static final String BREAKS = " style=\"word-break:break-word;overflow-wrap:anywhere\"";
     private static final String WHOLE = " nowrap";
-    private static final String NARROW = " nowrap width=\"1%\"";
 
     static Cell of(String words) {
       return of(words, words);
@@ -4378,22 +4440,26 @@ final class SpikeNotifier implements Callable<Integer> {
     /** @param longer for HTML, where there is more room */
     static Cell of(String words, String longer) {
       boolean isShort = longer.length() <= 7;
-      return new Cell(clean(words), escape(longer), isShort ? WHOLE : BREAKS);
+      return new Cell(clean(words), escape(longer), breaks(isShort));
+    }
+
+    private static String breaks(boolean isShort) {
+      if (isShort) return WHOLE;
+      return " style=\"word-break:break-word;overflow-wrap:anywhere\"";
     }
 
     static Cell right(String digits, int width) {
       var text = " ".repeat(Math.max(0, width - digits.length())) + digits;
-      return new Cell(text, escape(digits), " align=\"right\"" + NARROW);
+      return new Cell(text, escape(digits), " align=\"right\"" + WHOLE);
     }
 
     static Cell noWrap(String words) {
-      return new Cell(words, escape(words), NARROW);
+      return new Cell(words, escape(words), WHOLE);
     }
 
     static Cell link(String words, String longer, String url) {
       boolean isShort = longer.length() <= 22;
-      return new Cell(clean(words), MailBody.anchor(url, escape(longer)),
-          isShort ? WHOLE : BREAKS);
+      return new Cell(clean(words), MailBody.anchor(url, escape(longer)), breaks(isShort));
     }
 
     /**
@@ -4422,10 +4488,19 @@ final class SpikeNotifier implements Callable<Integer> {
       return "<td width=\"%.0f\"%s></td>".formatted(width, color);
     }
 
-    String element(String name) {
-      var head = name.equals("th") ? " align=\"left\"" : "";
-      if (attributes.contains("align=")) head = "";
-      return "<" + name + head + attributes + ">" + html + "</" + name + ">";
+    /** Where nothing stands over a column there is no heading to be read out. */
+    String heading() {
+      if (text.isEmpty()) return element("td", "");
+      boolean isRight = attributes.contains("align=");
+      return element("th", isRight ? "" : " align=\"left\"");
+    }
+
+    String element() {
+      return element("td", "");
+    }
+
+    private String element(String name, String align) {
+      return "<" + name + align + attributes + ">" + html + "</" + name + ">";
     }
   }
 
@@ -4441,7 +4516,8 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   record TagCount(String tag, long count, Double usual, double percent, boolean risen) {
     double excess() {
-      return usual == null ? 0 : count - usual;
+      if (usual == null) return 0;
+      return count - usual;
     }
 
     boolean isNew() {
@@ -4658,7 +4734,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static Long number(JsonNode json) {
-      return json.isIntegralNumber() && json.canConvertToLong() ? json.longValue() : null;
+      if (json.isIntegralNumber() && json.canConvertToLong()) return json.longValue();
+      return null;
     }
 
     private static Instant instant(String text) {
@@ -4738,7 +4815,8 @@ final class SpikeNotifier implements Callable<Integer> {
     String next() {
       if (results.isEmpty()) return null;
       if (links == null) return next_page;
-      return meta != null && meta.has_more ? links.next : null;
+      if (meta != null && meta.has_more) return links.next;
+      return null;
     }
   }
 
@@ -4953,9 +5031,17 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   record TagVerdict(String tag, long count, Long together, Double expected, Double dispersion,
       String basis, Double score, Double needed, boolean surge) {
+    private static final double RISEN = 3; // deviations that make a tag worth showing
+
     /** One that cannot be told. */
     TagVerdict(String tag, long count, String why) {
       this(tag, count, null, null, null, why, null, null, false);
+    }
+
+    /** Whether it is worth showing; one that surges has risen, too. */
+    @JsonIgnore
+    boolean isRisen() {
+      return score != null && score >= RISEN;
     }
   }
 
@@ -4971,7 +5057,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int LEAST = 5;   // tickets of the hour itself
     private static final double DEVIATIONS = 5;
     private static final double INCREASE = 0.5;
-    private static final double RISEN = 3; // deviations that make a tag worth showing
     private static final double SHARE = 0.5; // a tag on more than half is the total's business
     private static final double PRIOR = 10; // tickets that an even tag weighs
     private static final int MOST_TOLD = 3; // tags of a notice
@@ -4986,8 +5071,10 @@ final class SpikeNotifier implements Callable<Integer> {
       this.zone = zone;
     }
 
-    TagHistory tags() {
-      return tags;
+    /** How many tickets of the hour carry the tag; null where that is not known. */
+    Double count(Hour hour, String tag) {
+      if (!tags.knows(hour)) return null;
+      return (double) tags.count(hour, tag);
     }
 
     /** Tickets with the tag, and without it. */
@@ -5110,8 +5197,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     boolean isRisen(Hour hour, String tag) {
-      var verdict = verdict(hour, tag);
-      return verdict.score != null && verdict.score >= RISEN;
+      return verdict(hour, tag).isRisen();
     }
 
     /** How many tickets of that hour of the week carry the tag; null where none is known. */
@@ -5125,7 +5211,8 @@ final class SpikeNotifier implements Callable<Integer> {
           known++;
         }
       }
-      return known == 0 ? null : Double.valueOf(sum / known);
+      if (known == 0) return null;
+      return Double.valueOf(sum / known);
     }
   }
 
@@ -5184,7 +5271,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Percent over the mean; null when the mean is 0. */
     Double percent(long count) {
-      return mean == 0 ? null : (count - mean) / mean * 100;
+      if (mean == 0) return null;
+      return (count - mean) / mean * 100;
     }
   }
 
@@ -5270,7 +5358,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       double ofWeek = days.size() < OPEN_DAYS ? 0 : OPEN_OF_WEEK * median(doubles(days));
       double quarter = counts.average(hour.plus(-(long) WEEK * WEEKS), hour);
-      return Double.isNaN(quarter) ? ofWeek : Math.max(ofWeek, OPEN_OF_QUARTER * quarter);
+      if (Double.isNaN(quarter)) return ofWeek;
+      return Math.max(ofWeek, OPEN_OF_QUARTER * quarter);
     }
 
     /** Whether the seven days up to the hour, itself included, average as much. */
@@ -5318,7 +5407,8 @@ final class SpikeNotifier implements Callable<Integer> {
       /** How many come before that hour. */
       private int indexOf(Hour hour) {
         int index = Collections.binarySearch(hours, hour);
-        return index >= 0 ? index : -index - 1;
+        if (index >= 0) return index;
+        return -index - 1;
       }
 
       Baseline baseline(Hour hour, int numHours) {
@@ -5347,7 +5437,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** How many samples it takes to judge. */
     int needed(Basis basis) {
       int least = rule.config.minSamples;
-      return basis == Basis.LAST_DAYS ? Math.max(MIN_DAYS, least) : least;
+      if (basis == Basis.LAST_DAYS) return Math.max(MIN_DAYS, least);
+      return least;
     }
 
     /** Step 2: what the hour usually holds; null while there is too little history to say. */
@@ -5431,7 +5522,8 @@ final class SpikeNotifier implements Callable<Integer> {
         }
         if (known >= LEVEL_MIN_HOURS && usual > 0) ratios.add(held / usual);
       }
-      return ratios.isEmpty() ? 1 : median(doubles(ratios));
+      if (ratios.isEmpty()) return 1;
+      return median(doubles(ratios));
     }
 
     /**
@@ -5441,7 +5533,8 @@ final class SpikeNotifier implements Callable<Integer> {
     double weeklyMean(Hour hour) {
       return weeklyMeans.computeIfAbsent(hour, absent -> {
         double[] values = values(samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS));
-        return values.length < MIN_WEEKS ? UNKNOWN : mean(capped(values, cap(values)));
+        if (values.length < MIN_WEEKS) return UNKNOWN;
+        return mean(capped(values, cap(values)));
       });
     }
 
@@ -5577,7 +5670,8 @@ final class SpikeNotifier implements Callable<Integer> {
     Thresholds thresholds(Hour hour) {
       var usual = baselines.of(hour);
       if (usual == null) return null;
-      return rule.isWeekly() ? weeklyThresholds(hour, usual) : meanThresholds(usual);
+      if (rule.isWeekly()) return weeklyThresholds(hour, usual);
+      return meanThresholds(usual);
     }
 
     private Thresholds meanThresholds(Baseline usual) {
@@ -5653,7 +5747,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var before = hour.plus(-1);
       if (usual.spread == null || !usual.spread.isOfWeek || !counts.knows(before)) return null;
       var usualBefore = baselines.of(before);
-      return usualBefore != null && usualBefore.spread.isOfWeek ? usualBefore : null;
+      if (usualBefore != null && usualBefore.spread.isOfWeek) return usualBefore;
+      return null;
     }
 
     private static double deviationOf(Baseline a, Baseline b) {
@@ -5755,7 +5850,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static Flow flow(long came, double usual) {
       if (came <= STOPPED * usual) return Flow.STOPPED;
-      return came >= AGAIN * usual ? Flow.AGAIN : Flow.BETWEEN;
+      if (came >= AGAIN * usual) return Flow.AGAIN;
+      return Flow.BETWEEN;
     }
 
     /** What would be told: the hours at which tickets stop, and come again, by turns. */
@@ -5912,7 +6008,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static NavigableMap<Hour, Long> parse(Path file, List<String> troubles) {
       try {
         var text = Disk.read(file, Exit.HISTORY);
-        return text == null ? new TreeMap<>() : new CsvReader(file, troubles).read(text);
+        if (text == null) return new TreeMap<>();
+        return new CsvReader(file, troubles).read(text);
       } catch (Fault e) {
         troubles.add(e.getMessage());
         return new TreeMap<>();
@@ -5994,7 +6091,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The newest known hour, or null. */
     Hour newest() {
-      return known.isEmpty() ? null : known.lastKey();
+      if (known.isEmpty()) return null;
+      return known.lastKey();
     }
 
     /** The last known hours before that one, so many at the most, newest first. */
@@ -6337,7 +6435,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static String decoded(String tag) {
-      return tag.contains("%") ? URLDecoder.decode(tag.replace("+", "%2B"), UTF_8) : tag;
+      if (tag.contains("%")) return URLDecoder.decode(tag.replace("+", "%2B"), UTF_8);
+      return tag;
     }
   }
 
@@ -6489,7 +6588,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var value = rawText(key);
       boolean isQuoted = value.matches("\"[^\"]*\"") || value.matches("'[^']*'");
       boolean hasOperator = value.matches(".*\\w[:<>]\\S.*");
-      return isQuoted && hasOperator ? unquoted(value) : value;
+      if (isQuoted && hasOperator) return unquoted(value);
+      return value;
     }
 
     /** Everybody who gets the mails, each mailbox once, however it is spelled. */
@@ -6539,7 +6639,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (id == null && secret == null) return null;
       check(id == null ? idKey : secretKey, id != null && secret != null, "missing",
           "both ClientId and ClientSecret of an OAuth client");
-      return id == null || secret == null ? null : new Client(id, secret);
+      if (id == null || secret == null) return null;
+      return new Client(id, secret);
     }
 
     private static String zendeskHost(String domain) {
@@ -6734,14 +6835,16 @@ final class SpikeNotifier implements Callable<Integer> {
     String wholeText(String key, String fallback) {
       asked.add(key);
       var value = unquoted(values.getOrDefault(key, ""));
-      return value.isEmpty() ? fallback : value;
+      if (value.isEmpty()) return fallback;
+      return value;
     }
 
     /** The value without a comment behind it. */
     String text(String key, String fallback) {
       asked.add(key);
       var value = unquoted(withoutComment(values.getOrDefault(key, "")));
-      return value.isEmpty() ? fallback : value;
+      if (value.isEmpty()) return fallback;
+      return value;
     }
 
     /** A comment begins with ; or # behind a blank, outside double quotes. */
@@ -6826,7 +6929,8 @@ final class SpikeNotifier implements Callable<Integer> {
         check(key, isFile && !Files.isDirectory(path), "'" + given + "' is a folder", expected);
         if (Files.isSymbolicLink(path) && Files.exists(path)) return path.toRealPath();
         check(key, !Files.isSymbolicLink(path), "'" + given + "' is a link to nothing", expected);
-        return isFile ? path : folder.resolve(fallback);
+        if (isFile) return path;
+        return folder.resolve(fallback);
       } catch (InvalidPathException e) {
         check(key, false, oneLine(e.getReason()), expected);
       } catch (IOException e) {
@@ -6858,7 +6962,8 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var url = new URI(text);
         boolean isComplete = Http.host(url) != null && url.getPort() <= 65_535;
-        return isComplete ? url : null;
+        if (isComplete) return url;
+        return null;
       } catch (URISyntaxException e) {
         return null;
       }
@@ -6960,7 +7065,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var value = world.env.getOrDefault(name, "");
       check(key, !Disk.isGarbled(value), name + " has characters that the locale of this run does "
           + "not have", "LC_ALL=C.UTF-8 beside it");
-      return value.isEmpty() ? null : value;
+      if (value.isEmpty()) return null;
+      return value;
     }
 
     private String printed(String key, String command) {
@@ -7007,32 +7113,28 @@ final class SpikeNotifier implements Callable<Integer> {
     void warnOfUnknownKeys() {
       for (var key : values.keySet()) {
         if (asked.contains(key)) continue;
+        var section = key.replaceFirst("] .*", "]");
         boolean isName = key.matches("\\[[\\w -]*] \\w*"); // else it may be a piece of a password
-        world.warn(shown() + ": " + (isName
-            ? key + ": unknown key, ignored (did you mean " + nearest(key) + "?)"
-            : key.replaceFirst("] .*", "]") + " has a line whose key is no word, ignored (expected "
-                + "Key = value)"));
+        if (isName) {
+          world.warn(shown() + ": " + key + ": unknown key, ignored (" + known(section) + ")");
+        } else {
+          world.warn(shown() + ": " + section + " has a line whose key is no word, ignored (expected "
+              + "Key = value)");
+        }
       }
     }
 
-    /** The known key that shares most pairs of letters with the given one. */
-    private String nearest(String key) {
-      return Collections.max(asked, Comparator.comparingDouble(known -> likeness(known, key)));
-    }
-
-    /** Dice's coefficient of the pairs of letters: 0 for nothing in common, 1 for equal. */
-    private static double likeness(String a, String b) {
-      var pairsOfA = pairs(a);
-      var pairsOfB = pairs(b);
-      var common = new HashSet<>(pairsOfA);
-      common.retainAll(pairsOfB);
-      return 2.0 * common.size() / (pairsOfA.size() + pairsOfB.size());
-    }
-
-    private static Set<String> pairs(String text) {
-      var pairs = new HashSet<String>();
-      for (int i = 0; i + 2 <= text.length(); i++) pairs.add(lower(text.substring(i, i + 2)));
-      return pairs;
+    /** The keys of that section, or the sections where it is none. */
+    private String known(String section) {
+      var keys = new TreeSet<String>(String.CASE_INSENSITIVE_ORDER);
+      var sections = new TreeSet<String>(String.CASE_INSENSITIVE_ORDER);
+      for (var known : asked) {
+        int end = known.indexOf(']') + 1;
+        sections.add(known.substring(0, end));
+        if (known.substring(0, end).equalsIgnoreCase(section)) keys.add(known.substring(end + 1));
+      }
+      if (keys.isEmpty()) return "expected one of " + String.join(" ", sections);
+      return "expected " + String.join(", ", keys);
     }
   }
 
@@ -7255,7 +7357,6 @@ final class SpikeNotifier implements Callable<Integer> {
         var place = where + " " + Http.shownHost(asked);
         try {
           var answer = sendOnce(asked, type, patience.limit(world));
-          pace.waitForReset(answer.headers(), world);
           check.accept(answer.value());
           return answer.value();
         } catch (IllegalArgumentException e) {
@@ -7340,7 +7441,8 @@ final class SpikeNotifier implements Callable<Integer> {
     static String host(URI url) {
       if (url.getHost() != null || url.getRawAuthority() == null) return url.getHost();
       var host = url.getRawAuthority().replaceFirst(":\\d*$", "");
-      return host.matches("[A-Za-z0-9_.-]+") ? host : null;
+      if (host.matches("[A-Za-z0-9_.-]+")) return host;
+      return null;
     }
 
     /** A request to such a host goes to its address, with its name in the header. */
@@ -7371,7 +7473,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** An address whose answer does not matter is a webhook's or a watcher's: a password itself. */
     private static String shown(HttpRequest request, Class<?> type) {
       var url = request.uri();
-      return type == Void.class ? shownHost(request) : URLDecoder.decode(url.toString(), UTF_8);
+      if (type == Void.class) return shownHost(request);
+      return URLDecoder.decode(url.toString(), UTF_8);
     }
 
     private static InputStream unpacked(HttpResponse<InputStream> answer) throws IOException {
@@ -7440,7 +7543,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static Duration reset(HttpHeaders headers) {
       long seconds = headerNumber(headers, "ratelimit-reset", "rate-limit-reset",
           "x-rate-limit-reset");
-      return seconds < 0 || seconds > 3600 ? null : atLeastASecond(seconds);
+      if (seconds < 0 || seconds > 3600) return null;
+      return atLeastASecond(seconds);
     }
 
     private static Duration atLeastASecond(long seconds) {
@@ -7503,7 +7607,8 @@ final class SpikeNotifier implements Callable<Integer> {
         if (detail.isTextual()) words.add(detail.asText());
         return String.join(": ", words);
       } catch (JsonProcessingException e) {
-        return body.stripLeading().startsWith("<") ? "(a web page)" : body;
+        if (body.stripLeading().startsWith("<")) return "(a web page)";
+        return body;
       }
     }
 
@@ -7617,16 +7722,6 @@ final class SpikeNotifier implements Callable<Integer> {
       long slot = Math.max(nextSlot, now - BURST * interval);
       nextSlot = slot + interval;
       if (slot > now) world.pause(Duration.ofNanos(slot - now));
-    }
-
-    /** Waits for the account's limit to reset when others have used up nine tenths of it. */
-    void waitForReset(HttpHeaders headers, World world) {
-      long left = Http.headerNumber(headers, "ratelimit-remaining", "rate-limit-remaining",
-          "x-rate-limit-remaining");
-      long limit = Http.headerNumber(headers, "ratelimit-limit", "rate-limit", "x-rate-limit");
-      long reset = Math.min(60, Http.headerNumber(headers, "ratelimit-reset", "rate-limit-reset"));
-      if (left < 0 || reset < 0 || left * 10 >= limit) return;
-      nextSlot = Math.max(nextSlot, world.ticker.nanos() + TimeUnit.SECONDS.toNanos(reset));
     }
   }
 
@@ -7830,7 +7925,8 @@ final class SpikeNotifier implements Callable<Integer> {
         var local = InetAddress.getLocalHost();
         var name = local.getCanonicalHostName();
         boolean isFullName = name.contains(".") && name.matches(".*[A-Za-z].*");
-        return isFullName ? name : "[" + local.getHostAddress() + "]";
+        if (isFullName) return name;
+        return "[" + local.getHostAddress() + "]";
       } catch (UnknownHostException e) {
         return "[127.0.0.1]";
       }
@@ -7858,7 +7954,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     Duration atMost(Duration limit) {
-      return timeout.compareTo(limit) < 0 ? timeout : limit;
+      if (timeout.compareTo(limit) < 0) return timeout;
+      return limit;
     }
 
     void pause(Duration time) {
@@ -8218,7 +8315,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     static Path folderOf(Path file) {
       var folder = file.getParent();
-      return folder == null ? Path.of("") : folder;
+      if (folder == null) return Path.of("");
+      return folder;
     }
 
     private static Fault fault(Path file, IOException e) {
@@ -8327,7 +8425,8 @@ final class SpikeNotifier implements Callable<Integer> {
   /** Tickets: whole from 10 on, with one decimal below, none where it is 0. */
   static String amount(double tickets) {
     boolean isWhole = tickets >= 10 || Math.abs(tickets - Math.rint(tickets)) < 0.05;
-    return isWhole ? rounded(tickets) : decimal(tickets);
+    if (isWhole) return rounded(tickets);
+    return decimal(tickets);
   }
 
   static String rounded(double value) {
@@ -8363,7 +8462,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** At most so many columns, an ellipsis for the rest; what a reader sees as one stays whole. */
   static String cut(String text, int most) {
-    return columns(text) <= most ? text : start(text, most - 1) + "\u2026";
+    if (columns(text) <= most) return text;
+    return start(text, most - 1) + "\u2026";
   }
 
   /** The beginning of a text that takes at most so many columns. */
@@ -8394,11 +8494,16 @@ final class SpikeNotifier implements Callable<Integer> {
     return columns;
   }
 
-  /** Other people's text: no line break, control or direction mark, no half of a character. */
+  /** Blank characters, and those that turn, hide or spell in secret what other people wrote. */
+  private static final Pattern INVISIBLE = Pattern.compile("[\\u00ad\\u034f\\u061c\\u115f\\u1160"
+      + "\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u200e\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800"
+      + "\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb\\x{e0000}-\\x{e0fff}]");
+
+  /** Other people's text: no line break, control or invisible sign, no half of a character. */
   static String clean(String text) {
-    var tame = text.replaceAll("(\\p{M}{4})\\p{M}+", "$1"); // marks heaped upon one letter
-    return tame.replaceAll("[\\p{Cc}\\p{Cs}\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e"
-        + "\\u2066-\\u2069\\ufeff]+", " ");
+    var visible = INVISIBLE.matcher(text).replaceAll("");
+    var tame = visible.replaceAll("(\\p{M}{4})\\p{M}+", "$1"); // marks heaped upon one letter
+    return tame.replaceAll("[\\p{Cc}\\p{Cs}\\u2028\\u2029]+", " ");
   }
 
   /** The same, for HTML. */

@@ -230,11 +230,18 @@ class ConfigTest extends Unit {
     }
 
     @Test
-    void names_the_nearest_key_and_no_secret() {
+    void names_the_known_keys_and_no_secret() {
       read(with("zendesk", "ClientSceret = hunter2hunter2"), Map.of());
-      assertTrue(err.toString().contains("[zendesk] ClientSceret: unknown key, ignored (did you "
-          + "mean [zendesk] ClientSecret?)"), err.toString());
+      assertTrue(err.toString().contains("[zendesk] ClientSceret: unknown key, ignored (expected "
+          + "BaseUrl, ClientId, ClientSecret, ClientSecretCommand, "), err.toString());
       assertFalse(err.toString().contains("hunter2"));
+    }
+
+    @Test
+    void names_the_known_sections_for_one_that_is_unknown() {
+      read(with("zendsek", "Query = x"), Map.of());
+      assertTrue(err.toString().contains("[zendsek] Query: unknown key, ignored (expected one of "
+          + "[default] [email] [misc] [monitor] [spike] [webhook] [zendesk])"), err.toString());
     }
 
     @Test

@@ -6,6 +6,7 @@ import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.SpikeNotifier.*;
 
 /** Texts: cut, cleaned, without secrets. */
@@ -28,9 +29,24 @@ class TextTest extends Unit {
 
     @Test
     void of_other_people_hold_no_control_direction_mark_or_half_character() {
-      assertEquals("a b c d e", SpikeNotifier.clean("a\u202eb\r\nc\ud83dd\u0000e"));
+      assertEquals("ab c d e", SpikeNotifier.clean("a\u202eb\r\nc\ud83dd\u0000e"));
       assertEquals("&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;",
           SpikeNotifier.escape("<b> & \"c\" 'd'"));
+    }
+
+    /** Zero width space, soft hyphen, Hangul filler, tags, braille blank: nothing to see there. */
+    @ParameterizedTest
+    @ValueSource(strings = {"\u200b", "\u00ad", "\u3164", "\udb40\udc41", "\u2800", "\u2060",
+        "\ufeff", "\uffa0", "\u180e", "\u202e", "\u2066"})
+    void of_other_people_hold_nothing_invisible(String sign) {
+      assertEquals("ab", SpikeNotifier.clean("a" + sign + "b"));
+    }
+
+    /** A joiner holds an emoji together, and letters of Persian apart. */
+    @Test
+    void of_other_people_keep_the_joiners_of_their_script() {
+      var family = "\ud83d\udc69\u200d\ud83d\udc67 \u0645\u06cc\u200c\u062e \u2764\ufe0f";
+      assertEquals(family, SpikeNotifier.clean(family));
     }
 
     @ParameterizedTest

@@ -265,16 +265,6 @@ class ZendeskTest extends Scenario {
     }
 
     @Test
-    void waits_when_others_have_nearly_used_up_the_limit() throws IOException {
-      known(240, 10);
-      desk.trouble = first(2, "search", answer(200, "{\"count\":10}", "ratelimit-limit", "400",
-          "ratelimit-remaining", "12", "ratelimit-reset", "33"));
-      run(Exit.OK);
-      assertTrue(time.waits.stream().anyMatch(wait -> wait > 30_000 && wait <= 33_000),
-          time.waits.toString());
-    }
-
-    @Test
     void signs_in_once_more_when_the_token_ends_early() throws IOException {
       known(240, 10);
       var counts = new AtomicInteger();
