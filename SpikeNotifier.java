@@ -1187,9 +1187,9 @@ final class SpikeNotifier implements Callable<Integer> {
         if (tag.expected() == null || !tag.isRisen()) continue;
         var verb = " has risen: ";
         if (tag.surge()) verb = " surges: ";
-        lines.add("Tag " + tag.tag() + verb + tag.together() + " in this hour and the one before; expected: "
-            + amount(tag.expected()) + ", needed to surge: " + (long) Math.ceil(tag.needed())
-            + ".");
+        lines.add("Tag " + tag.tag() + verb + tag.together()
+            + " in this hour and the one before; expected: " + amount(tag.expected())
+            + ", needed to surge: " + (long) Math.ceil(tag.needed()) + ".");
       }
       return lines;
     }
@@ -4354,7 +4354,12 @@ final class SpikeNotifier implements Callable<Integer> {
 
       html.append("<table cellpadding=\"3\" cellspacing=\"0\" style=\"margin:0 0 16px;")
           .append(FONT).append(CELL).append("\">\n<tr>");
-      for (var cell : head) html.append(cell.heading());
+      if (hasHeads) {
+        for (var cell : head) html.append(cell.heading());
+      } else {
+        html.append("<th align=\"left\" colspan=\"").append(head.size()).append("\">")
+            .append(head.get(0).html).append("</th>");
+      }
       html.append("</tr>\n");
       for (var row : rows) {
         html.append("<tr>");
@@ -4430,7 +4435,7 @@ final class SpikeNotifier implements Callable<Integer> {
   /** A cell of a table, as plain text and as HTML; {@code attributes} are those of its element. */
   record Cell(String text, String html, String attributes) {
     private static final int BAR = 24; // characters
-    private static final int BAR_WIDTH = 200; // pixels
+    private static final int BAR_WIDTH = 96; // percent of its cell, the rest is for the stroke
     private static final String WHOLE = " nowrap";
 
     static Cell of(String words) {
@@ -4471,21 +4476,19 @@ final class SpikeNotifier implements Callable<Integer> {
       var text = new StringBuilder("#".repeat((int) Math.round(count * BAR)));
       while (text.length() <= mark) text.append(' ');
       text.setCharAt(mark, '|');
-      var html = "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" height=\"12\">"
-          + "<tr>"
-          + piece(Math.min(count, usual) * BAR_WIDTH, " bgcolor=\"#4477aa\"")
-          + piece((usual - count) * BAR_WIDTH, "")
-          + piece(2, "")
-          + piece(2, " bgcolor=\"#767676\"")
-          + piece(2, "")
-          + piece((count - usual) * BAR_WIDTH, " bgcolor=\"#cc3311\"")
-          + "</tr></table>";
-      return new Cell(text.toString(), html, "");
+      var html = "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" height=\"12\""
+          + " width=\"100%\"><tr>"
+          + piece(Math.min(count, usual), " bgcolor=\"#4477aa\"")
+          + piece(usual - count, "")
+          + "<td width=\"2\"></td><td width=\"2\" bgcolor=\"#767676\"></td><td width=\"2\"></td>"
+          + piece(count - usual, " bgcolor=\"#cc3311\"")
+          + "<td></td></tr></table>";
+      return new Cell(text.toString(), html, " width=\"100%\"");
     }
 
-    private static String piece(double width, String color) {
-      if (width < 1) return "";
-      return "<td width=\"%.0f\"%s></td>".formatted(width, color);
+    private static String piece(double part, String color) {
+      if (part < 0.005) return "";
+      return "<td width=\"%.0f%%\"%s></td>".formatted(part * BAR_WIDTH, color);
     }
 
     /** Where nothing stands over a column there is no heading to be read out. */
@@ -7114,8 +7117,8 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var key : values.keySet()) {
         if (asked.contains(key)) continue;
         var section = key.replaceFirst("] .*", "]");
-        boolean isName = key.matches("\\[[\\w -]*] \\w*"); // else it may be a piece of a password
-        if (isName) {
+        boolean isName = key.matches("\\[[\\w -]*] \\w*");
+        if (isName) { // else it may be a piece of a password
           world.warn(shown() + ": " + key + ": unknown key, ignored (" + known(section) + ")");
         } else {
           world.warn(shown() + ": " + section + " has a line whose key is no word, ignored (expected "
