@@ -15,22 +15,27 @@
  *
  * ONE RUN, see call, then Job.run
  *   1. read auth.ini and take the lock: one run at a time per history
- *   2. send the notices that wait in the outbox
- *   3. count the last full hour
- *   4. make the past true: read what the history lacks, and count the day before once more
- *   5. judge the hours that runs missed, those whose count has grown since, and the last one
- *   6. on a spike read its tickets, rank their tags, and write the notice to the outbox
- *   7. send it, and move it to the folder "sent" when every receiver has accepted or refused it
- *   8. delete what was told half a year ago, and tell the watcher how the run ended
+ *   2. count the last full hour; the same request brings its first hundred tickets
+ *   3. in a hurry: check the day before by one count, judge every hour that is not judged yet,
+ *      write the notices and send what waits
+ *   4. with patience, where that left something: read what the history lacks, then judge, write
+ *      and send once more. A new history is filled so, and the tags of the last weeks are read
+ *   5. delete what was told half a year ago, and tell the watcher how the run ended
+ * What cannot be read or written on this machine does not keep the last hour's spike from being
+ * told: the run goes on in memory, and ends with 74.
  *
- * THE RULES, see Baselines and Judge
- *   mean      limit = (1 + SpikeThreshold) * mean, the mean being that of the same hour of day in
- *             the last NumHours, without the hour itself; more than the limit is a spike. Example:
- *             40, 38 and 42 tickets at 13:00 have the mean 40; at SpikeThreshold 0.6 the limit is
- *             64, so 64 tickets are calm and 65 are a spike.
+ * THE RULES, each by itself
+ *   mean      a spike is more than (1 + SpikeThreshold) * mean, the mean being that of the same
+ *             hour of day in the last NumHours, without the hour itself. Example: 40, 38 and 42
+ *             tickets at 13:00 have the mean 40; at SpikeThreshold 0.6 64 tickets are calm and 65
+ *             are a spike. See Baselines and Judge
  *   weekly    this hour, or it and the one before together, held far more than they usually do on
  *             this weekday, given how busy the last three days were. Example: usual 10.7, deviation
- *             3.4, and 11 in the hour before: 25 tickets are a spike, 24 are not.
+ *             3.4, and 11 in the hour before: 25 tickets are a spike, 24 are not
+ *   stops     a tenth or fewer came where a dozen usually come. Example: usually 6 an hour, and two
+ *             hours without a ticket. See Stops
+ *   tags      far more tickets carry a tag than its odds of the last weeks give. Example: 7 tickets
+ *             with a tag that never came before. See TagRule
  *
  * WORDS USED THROUGHOUT
  *   hour      a full UTC hour [from, to)
@@ -39,19 +44,22 @@
  *   baseline  what the samples say an hour usually holds: their mean and deviation
  *   threshold a count that a spike has to reach; the highest is the effective one, but of "alone"
  *             and "with the hour before" one is enough
- *   spike     an hour that reaches its thresholds; calm: one that does not; learning: one that
- *             has too few samples
- *   episode   a spike from its first hour to the all-clear, told in one mail thread
+ *   needed    the smallest count that is a spike
+ *   spike     an hour that holds that many; calm: one that does not; learning: one that has too few
+ *             samples
+ *   episode   a spike from its first hour to the all-clear, told in one mail thread; or a stop
  *   notice    what is told about an hour, stored before it goes out
- *   receiver  a mail address or the webhook
+ *   ledger    the notices in out: those that wait, those that were sent, those that were refused
+ *   receiver  a mail address or a chat
  *
  * TO CHANGE                              EDIT
  *   a key, its default, its range        Config: one line a key; README.md and auth.ini.example too
  *   who gets the mail                    Config.mailReceivers; Mailer.message for the headers
  *   when an hour is a spike              Judge.isSpike; the thresholds stand below it
- *   when a spike is told again           Repeat.tells, for job and backtest alike
+ *   when a spike is told again           Repeat.shouldNotify, for job and backtest alike
  *   the words of mail and chat           NoticeWriter: each notice from top to bottom
- *   the webhook's JSON                   Chat.payload; for programs Chat.facts
+ *   what a chat or a program gets        Payload.of; Payload.facts for programs
+ *   what is final and what is tried      Mailer.outcome and Webhook.send; Delivery.isDue for when
  *   what Zendesk is asked                Zendesk.words; NoticeWriter.agentSearch for the links
  *   an exit code                         Exit
  * and then run: jbang tests/Demo.java, jbang tests/SpikeNotifierTest.java
@@ -143,6 +151,7 @@ import picocli.CommandLine.ScopeType;
         "  SPIKE_ZENDESK_CLIENTSECRET, SPIKE_ZENDESK_CREDENTIALS, SPIKE_EMAIL_PASSWORD,",
         "  SPIKE_EMAIL_CLIENTSECRET     secrets in the place of those in the INI file",
         "  https_proxy, http_proxy, no_proxy     the way to Zendesk, webhook and watcher",
+        "  SSL_CERT_FILE     authorities (PEM) that are trusted beside Java's own",
         "  LC_ALL=C.UTF-8     where file names or secrets hold more than ASCII"})
 final class SpikeNotifier implements Callable<Integer> {
   static final String NAME = "Spike Notifier";
@@ -6451,7 +6460,7 @@ final class SpikeNotifier implements Callable<Integer> {
   enum Repeat {
     EVERY, GROWTH, FIRST;
 
-    // The words for it, "by half", stand in NoticeWriter.nextMail, README.md, auth.ini.example.
+    // The words for it, "by half", stand in NoticeWriter.nextNotice, README.md, auth.ini.example.
     private static final double GROWN = 1.5; // times the count that was told last
 
     boolean shouldNotify(long count, long told) {
@@ -7121,8 +7130,8 @@ final class SpikeNotifier implements Callable<Integer> {
         if (isName) { // else it may be a piece of a password
           world.warn(shown() + ": " + key + ": unknown key, ignored (" + known(section) + ")");
         } else {
-          world.warn(shown() + ": " + section + " has a line whose key is no word, ignored (expected "
-              + "Key = value)");
+          world.warn(shown() + ": " + section + " has a line whose key is no word, ignored "
+              + "(expected Key = value)");
         }
       }
     }
@@ -7254,23 +7263,9 @@ final class SpikeNotifier implements Callable<Integer> {
     return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time.atZone(zone));
   }
 
-  /** Such as "14:12", in UTC. */
-  static String time(Instant time) {
-    return at(time, ZoneOffset.UTC, "HH:mm");
-  }
-
-  /** Such as "Wed 25 Nov", in UTC. */
-  static String day(Hour hour) {
-    return at(hour.from(), ZoneOffset.UTC, "EEE d MMM");
-  }
-
   /** Such as "Wed 25 Nov 14:00 UTC". */
   static String dayAndTime(Hour hour) {
-    return dayAndTime(hour.from());
-  }
-
-  static String dayAndTime(Instant time) {
-    return at(time, ZoneOffset.UTC, "EEE d MMM HH:mm") + " UTC";
+    return at(hour.from(), ZoneOffset.UTC, "EEE d MMM HH:mm") + " UTC";
   }
 
   // ==== Http: one request, its retries, and what a refusal means ================================
