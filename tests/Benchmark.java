@@ -12,6 +12,7 @@ import java.io.StringWriter;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -83,6 +84,7 @@ final class Benchmark {
     var benchmark = new Benchmark();
     benchmark.firstFills(fast);
     benchmark.hourlyRuns();
+    benchmark.tagCost();
     benchmark.memory(fast);
     benchmark.backtest();
     benchmark.starts();
@@ -182,16 +184,71 @@ final class Benchmark {
 
   private void hourlyRuns() throws IOException {
     System.out.printf("%nRequests of an hourly run, nothing missing%n");
-    for (long count : new long[] {10, 200, 5000}) {
-      try (var desk = new Desk(hour -> hour.equals(now) ? count : 10, (hour, i) -> i > 10);
-          var mail = MailServer.usual()) {
-        clear();
-        Fakes.known(folder, now.plus(-HOURS), now, 10);
-        config(desk, mail.port(), CEILING);
-        run(new FastTime(1));
-        System.out.printf("%9d tickets where 10 are usual: %d%n", count, desk.requests());
+    for (long usual : new long[] {10, 100, 1000}) {
+      for (long count : new long[] {usual, 200, 5000}) {
+        if (count < usual) continue;
+        try (var desk = new Desk(hour -> hour.equals(now) ? count : usual, (hour, i) -> i > usual);
+            var mail = MailServer.usual()) {
+          clear();
+          Fakes.known(folder, now.plus(-HOURS), now, usual);
+          tags(100);
+          config(desk, mail.port(), CEILING);
+          run(new FastTime(1));
+          System.out.printf("%9d tickets where %d are usual: %d%n", count, usual, desk.requests());
+        }
       }
     }
+  }
+
+  /** Four weeks of tags, as many different ones an hour, each on a ticket or two of a hundred. */
+  private void tags(int different) {
+    var history = folder.resolve("out/history.csv");
+    var tags = new TagHistory();
+    for (var hour = now.plus(-24 * TagHistory.DAYS); hour.isBefore(now); hour = hour.plus(1)) {
+      var counts = new TreeMap<String, Long>();
+      for (int i = 0; i < different; i++) {
+        counts.put("some_tag_of_a_usual_length_" + i, 1L + (hour.number() + i) % 2);
+      }
+      tags.put(hour, 100, counts);
+    }
+    tags.save(history);
+  }
+
+  /** What reading a hundred tickets and the tags of four weeks costs a calm hour. */
+  private void tagCost() throws IOException, InterruptedException {
+    double[] cpu = new double[2];
+    for (int i = 0; i < 2; i++) {
+      int different = i == 0 ? 0 : 100;
+      try (var desk = new Desk(hour -> different, (hour, each) -> false)) {
+        clear();
+        Fakes.known(folder, now.plus(-HOURS), now, different);
+        tags(different);
+        config(desk, 1, CEILING);
+        Files.writeString(folder.resolve("auth.ini"), "[spike]\nRule = weekly\nTagSurges = "
+            + (i == 0 ? "no" : "yes") + "\n", StandardOpenOption.APPEND);
+        var times = new ArrayList<Double>();
+        for (int each = 0; each < 7; each++) times.add(cpuOfAChild());
+        Collections.sort(times);
+        cpu[i] = times.get(3);
+      }
+    }
+    System.out.printf("%nTags: the file of %d days at 100 tickets and 100 tags an hour: %d kB; CPU of "
+            + "a calm run with it and 100 tickets, over one without: %.2f%n", TagHistory.DAYS,
+        Files.size(folder.resolve("out/history.csv.tags")) / 1000, cpu[1] / cpu[0]);
+  }
+
+  /** Seconds of all threads, as bash tells them. */
+  private double cpuOfAChild() throws IOException, InterruptedException {
+    var java = Path.of(System.getProperty("java.home"), "bin", "java");
+    var process = new ProcessBuilder("bash", "-c", "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null 2>&1",
+        "bash", java.toString(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
+        System.getProperty("java.class.path"), "spikenotifier.SpikeNotifier", "-q", "-c",
+        folder.resolve("auth.ini").toString())
+        .redirectErrorStream(true)
+        .start();
+    var words = new String(process.getInputStream().readAllBytes()).strip().split("\\s+");
+    process.waitFor();
+    return Double.parseDouble(words[0]) + Double.parseDouble(words[1]);
   }
 
   /** In JVMs of their own: what the largest collection left, and the kernel's high-water mark. */
@@ -208,11 +265,11 @@ final class Benchmark {
       }
     }
     if (fast) return;
-    System.out.printf("%nMemory of a first fill, with -Xmx128m%n");
+    System.out.printf("%nMemory of a first fill, with -Xmx64m%n");
     try (var desk = spread(2_000_000)) {
       clear();
       config(desk, 1, 100_000);
-      child(2_000_000, "-Xmx128m");
+      child(2_000_000, "-Xmx64m");
     }
   }
 

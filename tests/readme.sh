@@ -95,17 +95,6 @@ check 'the first run' follow 'jbang --quiet SpikeNotifier.java
 '
 check 'it told the spike' ls "$copy/out/sent/$hour".spike.*.json
 
-cron_is_silent() {
-    local line
-    line=$(block crontab '7 \* \* \* \*' | sed -n 's/^7 \* \* \* \* //p')
-    [ -n "$line" ] || line=$(block crontab 'jbangw' | sed -n 's/^7 \* \* \* \* //p')
-    line=${line//\/opt\/spike-notifier/$copy}
-    env -i HOME="$work/home" PATH=/usr/bin:/bin LOGNAME=spike sh -c "$line" > "$work/cron" 2>&1 || { cat "$work/cron"; return 1; }
-    cat "$work/cron"
-    [ ! -s "$work/cron" ]
-}
-check 'the crontab line under the environment of cron says nothing' cron_is_silent
-
 umlaut_folder_works_or_says_why() {
     local folder="$work/Überwachung"
     mkdir -p "$folder" && cp "$copy/auth.ini" "$folder/"
@@ -125,6 +114,20 @@ archive_is_silent() {
     [ ! -s "$work/archive" ] && [ -s "$copy/spike-notifier.jsa" ]
 }
 check 'the class archive is made and says nothing' archive_is_silent
+
+# cron_is_silent WORD: the page's crontab line with that word, in use or as a comment.
+cron_is_silent() {
+    local line
+    line=$(block crontab '7 * * * *' | sed -n 's/^#*7 \* \* \* \* //p' | grep -e "$1")
+    [ -n "$line" ] || { echo "README.md has no such crontab line: $1"; return 1; }
+    line=${line//\/opt\/spike-notifier/$copy}
+    env -i HOME="$work/home" PATH=/usr/bin:/bin LOGNAME=spike LC_ALL=C.UTF-8 sh -c "$line" > "$work/cron" 2>&1 ||
+        { cat "$work/cron"; return 1; }
+    cat "$work/cron"
+    [ ! -s "$work/cron" ]
+}
+check 'the crontab line of the jar under the environment of cron says nothing' cron_is_silent spike-notifier.jar
+check 'the crontab line of JBang under the environment of cron says nothing' cron_is_silent jbangw
 other_name_works() {
     ln -s "$copy/SpikeNotifier.java" "$work/spikes.java"
     as_newcomer "jbang --quiet $work/spikes.java --version"
@@ -151,10 +154,10 @@ completes_its_name() {
 check 'the completion script binds the name' completes_its_name
 
 units_are_valid() {
-    block ini 'spike-notifier.service' | sed "s|/opt/spike-notifier|$copy|g; s|/home/spike|$work/home|; s|^User=.*|User=root|" \
-        > "$work/spike-notifier.service"
-    block ini 'spike-notifier.timer' > "$work/spike-notifier.timer"
-    [ -s "$work/spike-notifier.timer" ] && systemd-analyze verify "$work/spike-notifier.service" "$work/spike-notifier.timer"
+    sed "s|/opt/spike-notifier|$copy|g; s|/home/spike|$work/home|; s|^User=.*|User=root|" \
+        "$copy/.docs/spike-notifier.service" > "$work/spike-notifier.service"
+    cp "$copy/.docs/spike-notifier.timer" "$work/spike-notifier.timer"
+    systemd-analyze verify "$work/spike-notifier.service" "$work/spike-notifier.timer"
 }
 if command -v systemd-analyze > /dev/null; then
     check 'systemd takes service and timer' units_are_valid
@@ -162,7 +165,7 @@ else
     echo 'SKIPPED systemd takes service and timer: there is no systemd-analyze'
 fi
 
-for name in $(grep -o 'tests/[A-Za-z]*\.\(sh\|java\)' README.md | sort -u) .docs/mail.png .docs/report.png; do
+for name in $(grep -o '\(tests\|\.docs\)/[A-Za-z-]*\.[a-z]*' README.md | sort -u); do
     check "the page names $name, which is there" test -f "$copy/$name"
 done
 
