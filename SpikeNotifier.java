@@ -2217,7 +2217,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return false;
       }
       for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
-        var exported = hours.getOrDefault(hour, new HourTags());
+        var exported = hours.getOrDefault(hour, new Exported());
         store(hour, exported.tickets);
         boolean isWanted = keepsTags && last.since(hour) <= 24 * TagHistory.DAYS;
         if (isWanted && !tags.knows(hour)) exported.putInto(tags, hour);
@@ -2227,8 +2227,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The tickets of the span, hour by hour, as far as an export brings them. */
-    private Map<Hour, HourTags> exported(Span span, long total) {
-      var hours = new HashMap<Hour, HourTags>();
+    private Map<Hour, Exported> exported(Span span, long total) {
+      var hours = new HashMap<Hour, Exported>();
       var seen = new HashSet<Long>();
       try {
         var pages = zendesk.export(span.from, span.to, pageSize, patience);
@@ -2238,7 +2238,7 @@ final class SpikeNotifier implements Callable<Integer> {
             boolean isNew = ticket.isWithin(span.from.from(), span.to.from())
                 && seen.add(ticket.id());
             if (!isNew) continue;
-            hours.computeIfAbsent(Hour.of(ticket.created()), hour -> new HourTags()).add(ticket);
+            hours.computeIfAbsent(Hour.of(ticket.created()), hour -> new Exported()).add(ticket);
           }
           progress.show(stored + (long) (span.hours() * (double) seen.size() / total));
           boolean isEndless = seen.size() == before;
@@ -2251,7 +2251,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The tickets of an hour, and how many of them carry each tag. */
-    private static final class HourTags {
+    private static final class Exported {
       private final Map<String, Long> counts = new HashMap<>();
       private long tickets;
 
@@ -2306,7 +2306,7 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var hour : hours.values()) read += hour.tickets;
       boolean isMostlyThere = read * 10 >= total * 9;
       if (isOver || !isMostlyThere) return false;
-      span.each().forEach(hour -> hours.getOrDefault(hour, new HourTags()).putInto(tags, hour));
+      span.each().forEach(hour -> hours.getOrDefault(hour, new Exported()).putInto(tags, hour));
       unsaved++;
       return true;
     }
@@ -4724,7 +4724,7 @@ final class SpikeNotifier implements Callable<Integer> {
   // ==== Zendesk: which tickets were created in the hour =========================================
 
   /**
-   * A ticket as far as it is read here; {@code tags} as sent, none of them blank.
+   * A ticket as far as it is read here; {@code tags} as sent but for invisible signs, none blank.
    *
    * @param id      and {@code created} are null in one that makes no sense
    * @param subject null for none
@@ -4738,7 +4738,8 @@ final class SpikeNotifier implements Callable<Integer> {
     static Ticket of(JsonNode json) {
       var tags = new ArrayList<String>();
       for (var tag : json.path("tags")) {
-        if (tag.isTextual() && !tag.asText().isBlank()) tags.add(tag.asText());
+        var words = clean(tag.asText());
+        if (tag.isTextual() && !words.isBlank()) tags.add(words);
       }
       return new Ticket(number(json.path("id")), instant(json.path("created_at").asText()),
           json.path("subject").textValue(), number(json.path("requester_id")), tags,
@@ -4765,10 +4766,14 @@ final class SpikeNotifier implements Callable<Integer> {
       return distinct;
     }
 
-    /** With other people's words made fit to be shown: no secret, no address to click on. */
+    /**
+     * With other people's words made fit to be shown: no secret, no address to click on. A tag that
+     * is a word is none, even where somebody's password is the same word.
+     */
     Ticket sanitized(World world) {
-      var shown = subject == null ? null : unclickable(world.sanitize(subject));
-      var shownTags = tags.stream().map(world::sanitize).toList();
+      String shown = null;
+      if (subject != null) shown = unclickable(world.sanitize(subject));
+      var shownTags = tags.stream().map(world.secrets::redact).toList();
       return new Ticket(id, created, shown, requester, shownTags, type);
     }
 
@@ -5086,67 +5091,77 @@ final class SpikeNotifier implements Callable<Integer> {
     /** How many tickets of the hour carry the tag; null where that is not known. */
     Double count(Hour hour, String tag) {
       if (!tags.knows(hour)) return null;
-      return (double) tags.count(hour, tag);
+      return (double) tags.at(hour).count(tag);
     }
 
     /** Tickets with the tag, and without it. */
     private record Odds(long with, long without) {
+      static Odds of(Collection<HourTags> hours, String tag) {
+        long with = 0;
+        long all = 0;
+        for (var hour : hours) {
+          with += hour.count(tag);
+          all += hour.tickets();
+        }
+        return new Odds(with, all - with);
+      }
+
       double ratio() {
         return with / (double) Math.max(1, without);
       }
     }
 
-    private Odds odds(Collection<Hour> hours, String tag) {
-      long with = 0;
-      long without = 0;
-      for (var hour : hours) {
-        if (!tags.knows(hour)) continue;
-        long count = tags.count(hour, tag);
-        with += count;
-        without += tags.tickets(hour) - count;
-      }
-      return new Odds(with, without);
+    private Collection<HourTags> lastDays(Hour hour, int days) {
+      return tags.between(hour.plus(-24L * days), hour);
     }
 
-    private List<Hour> pair(Hour hour) {
-      return List.of(hour.plus(-1), hour);
-    }
-
-    private List<Hour> sameHoursOfWeek(Collection<Hour> hours) {
-      var same = new ArrayList<Hour>();
-      for (var hour : hours) {
-        if (!tags.knows(hour)) continue;
-        for (int week = 1; week <= WEEKS; week++) same.addAll(hour.daysBefore(7 * week, zone));
+    /** The hours that the local clock calls the same in each of the last four weeks. */
+    private List<HourTags> sameHoursOfWeek(Hour hour) {
+      var same = new ArrayList<HourTags>();
+      for (int week = 1; week <= WEEKS; week++) {
+        for (var past : hour.daysBefore(7 * week, zone)) {
+          if (tags.knows(past)) same.add(tags.at(past));
+        }
       }
       return same;
     }
 
-    /** Whether enough is known to judge the hour's tags. */
-    boolean canJudge(Hour hour) {
-      long known = Hour.range(hour.plus(-24 * DAYS), hour).filter(tags::knows).limit(KNOWN).count();
-      return tags.knows(hour) && known >= KNOWN;
+    /** Of this hour and the one before, as far as they are known themselves. */
+    private double ratioOfWeek(Hour hour, String tag) {
+      var same = new ArrayList<HourTags>();
+      for (var each : List.of(hour.plus(-1), hour)) {
+        if (tags.knows(each)) same.addAll(sameHoursOfWeek(each));
+      }
+      return Odds.of(same, tag).ratio();
     }
 
+    /** Whether enough is known to judge the hour's tags. */
+    boolean canJudge(Hour hour) {
+      return tags.knows(hour) && lastDays(hour, DAYS).size() >= KNOWN;
+    }
+
+    /** @param tag in lower case */
     TagVerdict verdict(Hour hour, String tag) {
-      long count = tags.knows(hour) ? tags.count(hour, tag) : 0;
+      long count = 0;
+      if (tags.knows(hour)) count = tags.at(hour).count(tag);
       if (!canJudge(hour)) return new TagVerdict(tag, count, "too little history");
-      var month = odds(Hour.range(hour.plus(-24 * DAYS), hour).toList(), tag);
+      var month = Odds.of(lastDays(hour, DAYS), tag);
       boolean isOnMost = month.with > SHARE * (month.with + month.without);
       if (isOnMost) return new TagVerdict(tag, count, "on most tickets");
 
       var basis = "28 days";
       double most = month.ratio();
-      double ofDay = odds(Hour.range(hour.plus(-24), hour).toList(), tag).ratio();
+      double ofDay = Odds.of(lastDays(hour, 1), tag).ratio();
       if (ofDay > most) {
         basis = "24 hours";
         most = ofDay;
       }
-      double ofWeek = odds(sameHoursOfWeek(pair(hour)), tag).ratio();
+      double ofWeek = ratioOfWeek(hour, tag);
       if (ofWeek > most) {
         basis = "hour of week";
         most = ofWeek;
       }
-      var now = odds(pair(hour), tag);
+      var now = Odds.of(tags.between(hour.plus(-1), hour.plus(1)), tag);
       double expected = most * now.without;
       double dispersion = dispersion(hour, tag);
       double root = Math.sqrt(dispersion);
@@ -5160,12 +5175,13 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** By the 28 days before the two hours; 1 for a new tag. */
     private double dispersion(Hour hour, String tag) {
-      var past = Hour.range(hour.plus(-1 - 24 * DAYS), hour.plus(-1)).filter(tags::knows).toList();
-      var odds = odds(past, tag);
+      var past = lastDays(hour.plus(-1), DAYS);
+      var odds = Odds.of(past, tag);
+      double ratio = odds.ratio();
       double squares = 0;
       for (var each : past) {
-        long count = tags.count(each, tag);
-        squares += Math.pow(count - odds.ratio() * (tags.tickets(each) - count), 2);
+        long with = each.count(tag);
+        squares += Math.pow(with - ratio * (each.tickets() - with), 2);
       }
       return Math.max(1, (squares + PRIOR) / (odds.with + PRIOR));
     }
@@ -5173,10 +5189,11 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Each tag on five tickets or more, the most frequent first. */
     List<TagVerdict> verdicts(Hour hour, Collection<String> omitted) {
       var verdicts = new ArrayList<TagVerdict>();
-      for (var tag : tags.tags(hour)) {
-        boolean isEnough = tags.count(hour, tag) >= LEAST;
-        if (isEnough && !omitted.contains(tag)) verdicts.add(verdict(hour, tag));
-      }
+      if (!tags.knows(hour)) return verdicts;
+      tags.at(hour).counts().forEach((tag, count) -> {
+        boolean isWatched = count >= LEAST && !omitted.contains(tag);
+        if (isWatched) verdicts.add(verdict(hour, tag));
+      });
       return verdicts;
     }
 
@@ -5205,7 +5222,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private boolean hasSurged(Hour hour, String tag) {
       return Hour.range(hour.plus(-NEWS), hour).anyMatch(each ->
-          tags.knows(each) && tags.count(each, tag) >= LEAST && verdict(each, tag).surge);
+          tags.knows(each) && tags.at(each).count(tag) >= LEAST && verdict(each, tag).surge);
     }
 
     boolean isRisen(Hour hour, String tag) {
@@ -5214,17 +5231,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** How many tickets of that hour of the week carry the tag; null where none is known. */
     Double usual(Hour hour, String tag) {
-      double sum = 0;
-      int known = 0;
-      for (int week = 1; week <= WEEKS; week++) {
-        for (var past : hour.daysBefore(7 * week, zone)) {
-          if (!tags.knows(past)) continue;
-          sum += tags.count(past, tag);
-          known++;
-        }
-      }
-      if (known == 0) return null;
-      return Double.valueOf(sum / known);
+      var same = sameHoursOfWeek(hour);
+      if (same.isEmpty()) return null;
+      return Odds.of(same, tag).with / (double) same.size();
     }
   }
 
@@ -6306,6 +6315,18 @@ final class SpikeNotifier implements Callable<Integer> {
   // ==== TagHistory: which tags did each hour hold ===============================================
 
   /**
+   * How many tickets an hour has, and how many of them carry each tag.
+   *
+   * @param counts by tag in lower case, the most frequent first
+   * @param line   both as they stand in the file
+   */
+  record HourTags(long tickets, Map<String, Long> counts, String line) {
+    long count(String tag) {
+      return counts.getOrDefault(tag, 0L);
+    }
+  }
+
+  /**
    * The file {@code history.csv.tags}: a row an hour, {@code hour,tickets,tags}, the tags as
    * {@code tag:n} between blanks, as they were when the hour was first read. A file that holds
    * something invalid is read as far as it goes, and kept.
@@ -6315,12 +6336,11 @@ final class SpikeNotifier implements Callable<Integer> {
     static final long MOST_TICKETS = 5000; // of an hour; above, tags are not kept
     private static final int MOST_TAGS = 300; // of an hour, the most frequent
     private static final String HEADER = "hour,tickets,tags";
+    private static final Pattern SPECIAL = Pattern.compile("[,\"%\\s\\p{Z}\\p{Cc}]");
 
-    private final NavigableMap<Hour, Tagged> known = new TreeMap<>();
+    private final NavigableMap<Hour, HourTags> known = new TreeMap<>();
     private final List<String> badLines = new ArrayList<>();
     private boolean isChanged;
-
-    private record Tagged(long tickets, Map<String, Long> counts) { }
 
     static Path file(Path history) {
       return history.resolveSibling(history.getFileName() + ".tags");
@@ -6353,20 +6373,24 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void parse(String line) {
       var cells = line.strip().split(",", -1);
-      boolean isUnknown = cells.length == 3 && cells[1].isEmpty() && cells[2].isEmpty();
+      Ini.require(cells.length == 3);
+      boolean isUnknown = cells[1].isEmpty() && cells[2].isEmpty();
       if (isUnknown) return;
-      Ini.require(cells.length == 3 && cells[1].matches("\\d{1,7}"));
-      long tickets = Long.parseLong(cells[1]);
-      var counts = new HashMap<String, Long>();
-      for (var word : cells[2].strip().split(" +")) {
+      long tickets = number(cells[1]);
+      var counts = new LinkedHashMap<String, Long>();
+      for (var word : cells[2].split(" ")) {
         if (word.isEmpty()) continue;
         int colon = word.lastIndexOf(':');
-        Ini.require(colon > 0 && word.substring(colon + 1).matches("\\d{1,7}"));
-        long count = Long.parseLong(word.substring(colon + 1));
-        Ini.require(count <= tickets);
+        long count = number(word.substring(colon + 1));
+        Ini.require(colon > 0 && count <= tickets);
         counts.put(decoded(word.substring(0, colon)), count);
       }
-      known.put(Hour.parse(cells[0]), new Tagged(tickets, counts));
+      known.put(Hour.parse(cells[0]), new HourTags(tickets, counts, cells[1] + "," + cells[2]));
+    }
+
+    private static long number(String digits) {
+      Ini.require(digits.length() <= 7 && digits.chars().allMatch(c -> c >= '0' && c <= '9'));
+      return Long.parseLong(digits);
     }
 
     /** What is invalid, a line each; then the file is not written. */
@@ -6378,25 +6402,14 @@ final class SpikeNotifier implements Callable<Integer> {
       return known.containsKey(hour);
     }
 
-    /** All tickets of a known hour. */
-    long tickets(Hour hour) {
-      return known.get(hour).tickets;
+    /** Null for an unknown hour. */
+    HourTags at(Hour hour) {
+      return known.get(hour);
     }
 
-    /** How many of a known hour's tickets carry the tag. */
-    long count(Hour hour, String tag) {
-      return known.get(hour).counts.getOrDefault(lower(tag), 0L);
-    }
-
-    /** The tags of the hour, the most frequent first. */
-    List<String> tags(Hour hour) {
-      if (!knows(hour)) return List.of();
-      return ranked(known.get(hour).counts);
-    }
-
-    private static List<String> ranked(Map<String, Long> counts) {
-      Comparator<String> byCount = Comparator.comparingLong(tag -> -counts.get(tag));
-      return counts.keySet().stream().sorted(byCount.thenComparing(tag -> tag)).toList();
+    /** The known hours of the span, oldest first. */
+    Collection<HourTags> between(Hour from, Hour end) {
+      return known.subMap(from, end).values();
     }
 
     Hour first() {
@@ -6409,7 +6422,15 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** @param counts by tag, in lower case */
     void put(Hour hour, long tickets, Map<String, Long> counts) {
-      known.put(hour, new Tagged(tickets, Map.copyOf(counts)));
+      Comparator<String> byCount = Comparator.comparingLong(tag -> -counts.get(tag));
+      var ranked = new LinkedHashMap<String, Long>();
+      var line = new StringJoiner(" ", tickets + ",", "");
+      counts.keySet().stream().sorted(byCount.thenComparing(tag -> tag)).limit(MOST_TAGS)
+          .forEach(tag -> {
+            ranked.put(tag, counts.get(tag));
+            line.add(encoded(tag) + ":" + counts.get(tag));
+          });
+      known.put(hour, new HourTags(tickets, ranked, line.toString()));
       isChanged = true;
     }
 
@@ -6421,29 +6442,15 @@ final class SpikeNotifier implements Callable<Integer> {
     void save(Path history) {
       if (!isChanged || !badLines.isEmpty() || known.isEmpty()) return;
       var text = new StringBuilder(HEADER).append('\n');
-      known.tailMap(known.lastKey().plus(1 - 24 * DAYS)).forEach((hour, tagged) -> {
-        var words = new StringJoiner(" ");
-        var ranked = ranked(tagged.counts);
-        for (var tag : ranked.subList(0, Math.min(MOST_TAGS, ranked.size()))) {
-          words.add(encoded(tag) + ":" + tagged.counts.get(tag));
-        }
-        text.append(hour.name()).append(',').append(tagged.tickets).append(',').append(words)
-            .append('\n');
-      });
+      known.tailMap(known.lastKey().plus(1 - 24 * DAYS)).forEach((hour, tags) ->
+          text.append(hour.name()).append(',').append(tags.line).append('\n'));
       Disk.write(file(history), text.toString());
       isChanged = false;
     }
 
     /** Percent-encoded where a tag holds what parts the file, or cannot be seen. */
     private static String encoded(String tag) {
-      var text = new StringBuilder();
-      tag.codePoints().forEach(c -> {
-        boolean isSpecial = ",\"%".indexOf(c) >= 0 || Character.isWhitespace(c)
-            || Character.isISOControl(c) || Character.isSpaceChar(c);
-        if (isSpecial) text.append(encode(Character.toString(c)).replace("+", "%20"));
-        else text.appendCodePoint(c);
-      });
-      return text.toString();
+      return SPECIAL.matcher(tag).replaceAll(c -> encode(c.group()).replace("+", "%20"));
     }
 
     private static String decoded(String tag) {
@@ -8087,29 +8094,27 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** What must never be printed, mailed or posted: plain, base64 and URL-encoded. */
   static final class Secrets {
-    private final Set<String> all = ConcurrentHashMap.newKeySet();
+    private final Set<String> all = ConcurrentHashMap.newKeySet(); // but for those that are words
+    private final Map<String, Pattern> words = new ConcurrentHashMap<>();
 
     void add(String secret) {
       if (secret.length() < 4) return; // would blot out half of every line
-      all.add(secret);
-      all.add(base64(secret));
-      all.add(encode(secret));
+      for (var form : List.of(secret, base64(secret), encode(secret))) {
+        if (isWord(form)) words.put(form, Pattern.compile("\\b" + Pattern.quote(form) + "\\b"));
+        else all.add(form);
+      }
     }
 
     /** For the program's own lines, where a password such as "calm" is a word like any other. */
     String redact(String text) {
-      for (var secret : all) {
-        if (!isWord(secret)) text = text.replace(secret, "***");
-      }
+      for (var secret : all) text = text.replace(secret, "***");
       return text;
     }
 
     /** For other people's texts. A secret that is a word is blotted where it stands alone. */
     String redactEchoes(String text) {
       var safe = redact(text);
-      for (var secret : all) {
-        if (isWord(secret)) safe = safe.replaceAll("\\b" + Pattern.quote(secret) + "\\b", "***");
-      }
+      for (var word : words.values()) safe = word.matcher(safe).replaceAll("***");
       return safe;
     }
 
@@ -8499,6 +8504,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Other people's text: no line break, control or invisible sign, no half of a character. */
   static String clean(String text) {
+    boolean isPlain = text.chars().allMatch(c -> c >= ' ' && c <= '~');
+    if (isPlain) return text;
     var visible = INVISIBLE.matcher(text).replaceAll("");
     var tame = visible.replaceAll("(\\p{M}{4})\\p{M}+", "$1"); // marks heaped upon one letter
     return tame.replaceAll("[\\p{Cc}\\p{Cs}\\u2028\\u2029]+", " ");

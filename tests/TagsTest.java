@@ -103,7 +103,7 @@ class TagsTest extends Unit {
       var tags = desk();
       var known = new TreeMap<Hour, Long>();
       Hour.range(tags.first(), tags.first().plus(44 * 24)).filter(tags::knows)
-          .forEach(hour -> known.put(hour, tags.tickets(hour)));
+          .forEach(hour -> known.put(hour, tags.at(hour).tickets()));
       var judge = judge(WEEKLY, known);
       var rule = new TagRule(tags, ZoneOffset.UTC);
       var told = new ArrayList<String>();
@@ -137,8 +137,8 @@ class TagsTest extends Unit {
           Files.readString(folder.resolve("history.csv.tags")));
       var read = TagHistory.read(folder.resolve(history));
       assertEquals(List.of(), read.badLines());
-      assertEquals(1, read.count(JUDGED, "A b,c\"d%e:f"));
-      assertEquals(3, read.count(JUDGED, "\u00dc\u00df".toLowerCase()));
+      assertEquals(1, read.at(JUDGED).count("a b,c\"d%e:f"));
+      assertEquals(3, read.at(JUDGED).count("\u00fc\u00df"));
       assertTrue(read.knows(JUDGED.plus(1)));
       assertFalse(read.knows(JUDGED.plus(2)));
     }
@@ -152,8 +152,8 @@ class TagsTest extends Unit {
       tags.save(folder.resolve(history));
       var read = TagHistory.read(folder.resolve(history));
       assertEquals(JUDGED.plus(-29 * 24), read.first());
-      assertEquals(300, read.tags(JUDGED.plus(-1)).size());
-      assertEquals(0, read.count(JUDGED.plus(-1), "tag399"));
+      assertEquals(300, read.at(JUDGED.plus(-1)).counts().size());
+      assertEquals(0, read.at(JUDGED.plus(-1)).count("tag399"));
     }
 
     @Test
@@ -178,7 +178,7 @@ class TagsTest extends Unit {
       var tags = TagHistory.read(folder.resolve(history));
       assertEquals(1, tags.badLines().size());
       assertTrue(tags.badLines().get(0).startsWith(file + ": line 3: '"), tags.badLines().get(0));
-      assertEquals(1, tags.count(Hour.parse("2026-11-24T12"), "bug"));
+      assertEquals(1, tags.at(Hour.parse("2026-11-24T12")).count("bug"));
       tags.put(JUDGED, 1, Map.of());
       tags.save(folder.resolve(history));
       assertEquals(text, Files.readString(file));
