@@ -2219,7 +2219,7 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
         var exported = hours.getOrDefault(hour, new Exported());
         store(hour, exported.tickets);
-        boolean isWanted = keepsTags && last.since(hour) <= 24 * TagHistory.DAYS;
+        boolean isWanted = keepsTags && last.since(hour) < 24 * TagHistory.DAYS;
         if (isWanted && !tags.knows(hour)) exported.putInto(tags, hour);
       }
       save();
@@ -2267,7 +2267,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private List<Span> hoursWithoutTags() {
       if (!keepsTags) return List.of();
-      return spans(last.plus(-24 * TagHistory.DAYS), last.plus(1), hour -> history.knows(hour)
+      return spans(last.plus(1 - 24 * TagHistory.DAYS), last.plus(1), hour -> history.knows(hour)
           && !tags.knows(hour) && history.at(hour) <= MANY);
     }
 

@@ -243,7 +243,8 @@ final class Benchmark {
   private double cpuOfAChild() throws IOException, InterruptedException {
     var java = Path.of(System.getProperty("java.home"), "bin", "java");
     var process = new ProcessBuilder("bash", "-c",
-        "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null 2>&1", "bash", java.toString(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
+        "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null 2>&1", "bash",
+        java.toString(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
         System.getProperty("java.class.path"), "spikenotifier.SpikeNotifier", "-q", "-c",
         folder.resolve("auth.ini").toString())
         .redirectErrorStream(true)

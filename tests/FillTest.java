@@ -37,6 +37,17 @@ class FillTest extends Scenario {
       assertTrue(desk.requests() <= 115, "requests: " + desk.requests());
     }
 
+    /** The oldest day that is kept is not wanted again once it has been written. */
+    @Test
+    void leaves_nothing_to_read_for_a_second_run_in_the_same_hour() throws IOException {
+      desk(hour -> 10);
+      config("misc/NumHours = 800");
+      run(Exit.OK);
+      desk.asked.clear();
+      run(Exit.OK);
+      assertEquals(3, desk.asked.size(), desk.asked.toString());
+    }
+
     /** A stand-in that allows 10 requests in any 20 seconds, while the own ceiling is 100. */
     @ParameterizedTest
     @ValueSource(strings = {"", "Retry-After: 3", "Retry-After: 0", "ratelimit-reset: 5"})
