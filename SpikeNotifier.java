@@ -20,7 +20,7 @@
  *      write the notices and send what waits
  *   4. with patience, where that left something: read what the history lacks, then judge, write
  *      and send once more. A new history is filled so, and the tags of the last weeks are read
- *   5. delete what was told half a year ago, and tell the watcher how the run ended
+ *   5. delete what was told long ago, see Ledger.KEPT, and tell the watcher how the run ended
  * What cannot be read or written on this machine does not keep the last hour's spike from being
  * told: the run goes on in memory, and ends with 74.
  *
@@ -1252,7 +1252,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       return ": no notice of it lies in " + Disk.shown(config.outFolder) + ". No run judged it a "
           + "spike (other settings, another count, more than a week late), a later hour had been "
-          + "told before, or it is over 180 days old.";
+          + "told before, or it is over " + Ledger.KEPT.toDays() + " days old.";
     }
 
     private List<String> sampleLines() {
@@ -2400,7 +2400,7 @@ final class SpikeNotifier implements Callable<Integer> {
    * new stays in memory.
    */
   static final class Ledger {
-    private static final Duration KEPT = Duration.ofDays(180);
+    private static final Duration KEPT = Duration.ofDays(180); // README.md says so, too
     private static final Pattern NAME = Pattern.compile("(\\d{4}-\\d{2}-\\d{2}T\\d{2})"
         + "\\.(spike|clear|stop|resumed|tag)(?:\\.([0-9a-f]{8}))?\\.json");
 
@@ -2625,7 +2625,7 @@ final class SpikeNotifier implements Callable<Integer> {
           || !notice.topic.kind.word().equals(name.group(2));
     }
 
-    /** Deletes what was told half a year ago, by whichever INI of this folder. */
+    /** Deletes what was told long ago, by whichever INI of this folder. */
     void prune(Instant now) {
       if (!isWritten) return;
       var oldest = Hour.of(now.minus(KEPT)).name();
