@@ -6389,8 +6389,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static long number(String digits) {
-      Ini.require(digits.length() <= 7 && digits.chars().allMatch(c -> c >= '0' && c <= '9'));
-      return Long.parseLong(digits);
+      long number = Long.parseLong(digits);
+      Ini.require(number >= 0 && number < 10_000_000);
+      return number;
     }
 
     /** What is invalid, a line each; then the file is not written. */
