@@ -428,9 +428,9 @@ final class SpikeNotifier implements Callable<Integer> {
       this.rule = new Rule(config);
       this.zendesk = new Zendesk(config, world);
       this.history = History.open(config.historyFile, config.zendeskHost, config.query);
-      history.troubles().forEach(this::goOnInMemory);
+      history.troubles.forEach(this::goOnInMemory);
       this.tags = TagHistory.read(config.historyFile);
-      tags.badLines().forEach(world::warn);
+      tags.badLines.forEach(world::warn);
       this.ledger = openLedger();
       this.delivery = new Delivery(config, world, ledger, isDryRun);
     }
@@ -481,7 +481,7 @@ final class SpikeNotifier implements Callable<Integer> {
       delivery.sayWhatWaits(waiting());
       verdicts.values().forEach(this::print);
       world.detail(plural(zendesk.requests(), "request") + " to Zendesk");
-      exits.addAll(delivery.exits());
+      exits.addAll(delivery.exits);
       return Exit.worst(exits);
     }
 
@@ -594,7 +594,7 @@ final class SpikeNotifier implements Callable<Integer> {
       delivery.sayWhatWaits(ofHour);
       print(verdict);
       if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
-      exits.addAll(delivery.exits());
+      exits.addAll(delivery.exits);
       return Exit.worst(exits);
     }
 
@@ -955,8 +955,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var path = Disk.shown(config.historyFile);
       var history = History.open(config.historyFile, config.zendeskHost, config.query);
       var scope = History.scope(config.zendeskHost, config.query);
-      if (!history.troubles().isEmpty()) {
-        throw Exit.HISTORY.fault("%s", String.join("; ", history.troubles()));
+      if (!history.troubles.isEmpty()) {
+        throw Exit.HISTORY.fault("%s", String.join("; ", history.troubles));
       }
       Disk.tryToWrite(Disk.folderOf(config.historyFile));
       if (history.newest() == null) return path + ", new: the first run fills it, " + scope;
@@ -981,8 +981,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var first = last.plus(1 - 24 * TagHistory.DAYS);
       long known = Hour.range(first, last.plus(1)).filter(tags::knows).count();
       var seen = known / 24 + " of " + TagHistory.DAYS + " days known";
-      if (tags.badLines().isEmpty()) return seen;
-      return WARNING + seen + "; " + String.join("; ", tags.badLines());
+      if (tags.badLines.isEmpty()) return seen;
+      return WARNING + seen + "; " + String.join("; ", tags.badLines);
     }
 
     @SuppressWarnings("try") // the lock is held, not used
@@ -2680,8 +2680,9 @@ final class SpikeNotifier implements Callable<Integer> {
     private final List<Receiver> receivers = new ArrayList<>();
     private final Set<String> silent = new HashSet<>(); // places that this run asks no more
     private final Set<String> asked = new HashSet<>(); // file and receiver, once a run
-    private final Set<Exit> exits = EnumSet.noneOf(Exit.class);
     private final Mailer mailer;
+    /** How deliveries went: empty when everybody was told who should be. */
+    final Set<Exit> exits = EnumSet.noneOf(Exit.class);
 
     Delivery(Config config, World world, Ledger ledger, boolean isDryRun) {
       this.config = config;
@@ -2691,11 +2692,6 @@ final class SpikeNotifier implements Callable<Integer> {
       this.mailer = new Mailer(config, world);
       for (var chat : config.chats) receivers.add(new Webhook(chat, world));
       for (var address : config.mailReceivers()) receivers.add(mailer.to(address));
-    }
-
-    /** How deliveries went: empty when everybody was told who should be. */
-    Set<Exit> exits() {
-      return exits;
     }
 
     /** Sends what is due of what waits, this hour's notice first, each to chats before mail. */
@@ -5987,7 +5983,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Path stateFile;
     private final NavigableMap<Hour, Long> known;
     private final State state;
-    private final List<String> troubles;
+    /** What could not be read, a line each; then nothing may be written over it. */
+    final List<String> troubles;
 
     /** What stands beside the history. The names in the file are those of the second edition. */
     @JsonPropertyOrder({"account", "query", "begun", "judged", "again"})
@@ -6072,11 +6069,6 @@ final class SpikeNotifier implements Callable<Integer> {
       troubles.add(Disk.shown(file) + ": is no state of a history (delete it: the next run makes "
           + "it anew, and what the history counts is not checked then)");
       return null;
-    }
-
-    /** What could not be read, a line each; then nothing may be written over it. */
-    List<String> troubles() {
-      return troubles;
     }
 
     /** Two scopes must never mix: 2 tickets an hour are no baseline for an hour of 100. */
@@ -6339,7 +6331,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Pattern SPECIAL = Pattern.compile("[,\"%\\s\\p{Z}\\p{Cc}]");
 
     private final NavigableMap<Hour, HourTags> known = new TreeMap<>();
-    private final List<String> badLines = new ArrayList<>();
+    final List<String> badLines = new ArrayList<>(); // what is invalid: then it is not written
     private boolean isChanged;
 
     static Path file(Path history) {
@@ -6392,11 +6384,6 @@ final class SpikeNotifier implements Callable<Integer> {
       long number = Long.parseLong(digits);
       Ini.require(number >= 0 && number < 10_000_000);
       return number;
-    }
-
-    /** What is invalid, a line each; then the file is not written. */
-    List<String> badLines() {
-      return badLines;
     }
 
     boolean knows(Hour hour) {

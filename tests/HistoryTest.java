@@ -83,7 +83,7 @@ class HistoryTest extends Unit {
       var thrown = assertThrows(Fault.class, () -> History.read(file));
       assertEquals(Exit.HISTORY, thrown.exit);
       assertEquals(file + ": " + fault, thrown.getMessage());
-      assertEquals(List.of(thrown.getMessage()), History.open(file, "acme", "").troubles());
+      assertEquals(List.of(thrown.getMessage()), History.open(file, "acme", "").troubles);
       assertEquals(before, Files.readString(file));
     }
 
@@ -147,7 +147,7 @@ class HistoryTest extends Unit {
         "{\"account\":\"a\",\"query\":\"\",\"judged\":\"x\"}"})
     void with_a_state_that_makes_no_sense_is_told(String state) {
       write("history.csv.state", state);
-      var troubles = History.open(folder.resolve("history.csv"), "a", "").troubles();
+      var troubles = History.open(folder.resolve("history.csv"), "a", "").troubles;
       assertEquals(1, troubles.size());
       assertTrue(troubles.get(0).contains("is no state of a history"), troubles.get(0));
     }

@@ -136,7 +136,7 @@ class TagsTest extends Unit {
           + "a%20b%2Cc%22d%25e:f:1\n2026-11-24T14,0,\n",
           Files.readString(folder.resolve("history.csv.tags")));
       var read = TagHistory.read(folder.resolve(history));
-      assertEquals(List.of(), read.badLines());
+      assertEquals(List.of(), read.badLines);
       assertEquals(1, read.at(JUDGED).count("a b,c\"d%e:f"));
       assertEquals(3, read.at(JUDGED).count("\u00fc\u00df"));
       assertTrue(read.knows(JUDGED.plus(1)));
@@ -176,8 +176,8 @@ class TagsTest extends Unit {
       var text = "hour,tickets,tags\n2026-11-24T12,2,bug:1\n" + line + "\n";
       var file = write("history.csv.tags", text);
       var tags = TagHistory.read(folder.resolve(history));
-      assertEquals(1, tags.badLines().size());
-      assertTrue(tags.badLines().get(0).startsWith(file + ": line 3: '"), tags.badLines().get(0));
+      assertEquals(1, tags.badLines.size());
+      assertTrue(tags.badLines.get(0).startsWith(file + ": line 3: '"), tags.badLines.get(0));
       assertEquals(1, tags.at(Hour.parse("2026-11-24T12")).count("bug"));
       tags.put(JUDGED, 1, Map.of());
       tags.save(folder.resolve(history));
