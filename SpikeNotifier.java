@@ -520,7 +520,9 @@ final class SpikeNotifier implements Callable<Integer> {
         if (verdict instanceof Spike spike) notify(spike, judge);
         if (verdict instanceof Calm calm && isChecked && !isInMemory) notifyOfEnd(calm, judge);
         boolean mayBeJudgedYet = verdict instanceof Learning && !isLastPass;
-        if (mayBeJudgedYet) history.recheck(hour);
+        boolean isEndUntold = verdict instanceof Calm && !isChecked
+            && ledger.open(Kind.SPIKE, hour) != null;
+        if (mayBeJudgedYet || isEndUntold) history.recheck(hour);
         else history.wasJudged(hour);
       }
       save();
@@ -691,9 +693,18 @@ final class SpikeNotifier implements Callable<Integer> {
       var newest = ledger.newest(Kind.SPIKE, last);
       if (newest != null && newest.hour.isAfter(spike.hour())) return false;
       boolean wasFalseEnd = newest != null && newest.hour.equals(spike.hour());
-      var open = ledger.open(Kind.SPIKE, spike.hour());
+      var open = openEpisode(spike.hour());
       if (open == null || wasFalseEnd) return true;
       return config.repeat.shouldNotify(spike.count(), open.facts().count());
+    }
+
+    /** Null where none is open, and where one that is may have ended in hours that are unknown. */
+    private Notice openEpisode(Hour hour) {
+      var open = ledger.open(Kind.SPIKE, hour);
+      if (open == null) return null;
+      var since = Hour.range(open.topic().hour().plus(1), hour);
+      if (since.anyMatch(each -> !history.knows(each))) return null;
+      return open;
     }
 
     /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
@@ -713,7 +724,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var newest = ledger.newest(Kind.SPIKE, hour);
       if (newest == null) return List.of();
       boolean wasFalseEnd = newest.hour.equals(hour);
-      if (!wasFalseEnd && ledger.open(Kind.SPIKE, hour) == null) return List.of();
+      if (!wasFalseEnd && openEpisode(hour) == null) return List.of();
       return told(ledger.read(newest));
     }
 
@@ -742,7 +753,8 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean stopped = stop.verdict() == Flow.STOPPED;
       boolean resumed = stop.verdict() == Flow.AGAIN;
       if (open == null && stopped) add(writer.stop(last, stop));
-      if (open != null && resumed) addEnd(writer.resumed(last, stop, told(open)));
+      boolean isLater = open != null && open.topic().hour().isBefore(last);
+      if (isLater && resumed) addEnd(writer.resumed(last, stop, told(open)));
     }
 
     private void notifyOfTags(Judge judge) {
@@ -756,19 +768,23 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void add(Notice notice) {
-      try {
-        written.add(ledger.add(notice));
-      } catch (Fault e) {
-        goOnInMemory(e.getMessage());
-        ledger.keepInMemory();
-        written.add(ledger.add(notice));
-      }
+      written.add(add(notice, Place.OUTBOX));
     }
 
     /** Without AllClear it is noted all the same, so that the episode is over. */
     private void addEnd(Notice notice) {
       if (config.allClear) add(notice);
-      else ledger.addUntold(notice);
+      else add(notice, Place.SENT);
+    }
+
+    private FiledNotice add(Notice notice, Place place) {
+      try {
+        return ledger.add(notice, place);
+      } catch (Fault e) {
+        goOnInMemory(e.getMessage());
+        ledger.keepInMemory();
+        return ledger.add(notice, place);
+      }
     }
 
     /** Whether it goes on; a question that may fail without harm. */
@@ -2435,7 +2451,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     static String id(Config config) {
       var scope = config.zendeskHost + "\n" + History.normalized(config.query) + "\n"
-          + config.historyFile.getFileName();
+          + config.historyName;
       return Secrets.sha256(scope).substring(0, 8);
     }
 
@@ -2542,16 +2558,18 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * The newest notice of the open episode of that kind, or null when none is open. It is open
-     * while somebody heard of it or still may, until its end is told.
+     * The newest notice of the open episode of that kind that somebody has heard of or still may,
+     * or null when none is open. Its end closes it.
      */
     Notice open(Kind opening, Hour upTo) {
       var newest = newest(opening, upTo);
       if (newest == null || newest.kind != opening) return null;
+      Notice heard = null;
       for (var entry : episode(read(newest))) {
-        if (entry.isWaiting() || !read(entry).accepted.isEmpty()) return read(newest);
+        boolean isHeard = entry.isWaiting() || !read(entry).accepted.isEmpty();
+        if (isHeard && !entry.hour.isAfter(upTo)) heard = read(entry);
       }
-      return null;
+      return heard;
     }
 
     /** What waits, the newest first. */
@@ -2563,17 +2581,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return waiting;
     }
 
-    /** Stores the notice in the outbox, from which {@link Delivery} sends it. */
-    FiledNotice add(Notice notice) {
-      return add(notice, Place.OUTBOX);
-    }
-
-    /** Notes an end that nobody is told, so that the episode is over. */
-    void addUntold(Notice notice) {
-      add(notice, Place.SENT);
-    }
-
-    private FiledNotice add(Notice notice, Place place) {
+    /**
+     * @param place the outbox, from which {@link Delivery} sends it; or where it lies that nobody is
+     *     told
+     */
+    FiledNotice add(Notice notice, Place place) {
       var name = notice.topic.hour.name() + "." + notice.topic.kind.word() + "." + id + ".json";
       var entry = new FiledNotice(name, notice.topic.hour, notice.topic.kind, false, place);
       entry.notice = notice;
@@ -2642,6 +2654,7 @@ final class SpikeNotifier implements Callable<Integer> {
     ACCEPTED,
     REFUSED,    // for good
     PUT_OFF,    // nothing of the notice was sent, so each run tries again
+    NO_SIGN_IN, // the same, until somebody mends auth.ini
     UNCONFIRMED // its text was sent, without a yes: it may have arrived, so tries are spaced
   }
 
@@ -2705,18 +2718,31 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var entry : waiting) settle(entry);
     }
 
-    /** Of an episode's notices each receiver gets the newest that waits, the others are history. */
+    /** Each receiver gets the newest notice of an episode; what is older than that is history. */
     private void passBy(List<FiledNotice> waiting) {
-      var newest = new HashMap<String, Notice>();
       for (var entry : waiting) {
         var notice = ledger.read(entry);
-        var newer = newest.putIfAbsent(notice.episode(), notice);
-        if (newer == null) continue;
+        boolean isPassed = false;
         for (var receiver : unanswered(notice)) {
+          var newer = newer(entry, receiver.name());
+          if (newer == null) continue;
           notice.passed.put(receiver.name(), newer.label());
+          isPassed = true;
         }
-        store(entry);
+        if (isPassed) store(entry);
       }
+    }
+
+    /** The newest notice of the episode that the receiver has, or will get; null for none. */
+    private Notice newer(FiledNotice entry, String receiver) {
+      Notice newest = null;
+      for (var other : ledger.episode(ledger.read(entry))) {
+        boolean isAfter = FiledNotice.ORDER.compare(entry, other) < 0;
+        var notice = ledger.read(other);
+        boolean waits = other.isWaiting() && !notice.isAnswered(receiver);
+        if (isAfter && (waits || notice.accepted.containsKey(receiver))) newest = notice;
+      }
+      return newest;
     }
 
     private void tellReceivers(FiledNotice entry) {
@@ -2752,7 +2778,7 @@ final class SpikeNotifier implements Callable<Integer> {
         for (var other : ledger.waiting()) ledger.read(other).makeDue(name);
         return;
       }
-      exits.add(Exit.TRY_LATER);
+      exits.add(outcome.fate == Fate.NO_SIGN_IN ? Exit.DENIED : Exit.TRY_LATER);
       if (outcome.fate == Fate.UNCONFIRMED) notice.countTry(name, Hour.of(world.now()));
       boolean isUsedUp = notice.tries(name) >= TRIES;
       if (outcome.fate == Fate.REFUSED || isUsedUp) {
@@ -2865,13 +2891,15 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** The mail of a notice, and its way to the SMTP server: a transaction for each receiver. */
   static final class Mailer {
-    private static final int MOST_BROKEN = 2; // conversations that broke off after a text
+    private static final int MOST_BROKEN = 5; // conversations of a run that broke off
+    private static final int MOST_SILENT = 2; // of them those that went silent, which takes time
 
     private final Config config;
     private final World world;
     private final Http http;
     private Smtp open; // the conversation that goes on, or null
     private int broken;
+    private int silent;
 
     Mailer(Config config, World world) {
       this.config = config;
@@ -2898,7 +2926,17 @@ final class SpikeNotifier implements Callable<Integer> {
       };
     }
 
+    /** A server may take few mails a connection: where it ends the one in use, a new one serves. */
     private Outcome send(Notice notice, Words words, String address) {
+      boolean isReused = open != null;
+      var outcome = sendOnce(notice, words, address);
+      boolean isEnded = open == null || outcome.words().startsWith("421");
+      if (!isReused || !isEnded || outcome.fate() != Fate.PUT_OFF) return outcome;
+      close();
+      return sendOnce(notice, words, address);
+    }
+
+    private Outcome sendOnce(Notice notice, Words words, String address) {
       var smtp = conversation();
       try {
         smtp.sendMessage(message(notice, words), new Address[] {new InternetAddress(address)});
@@ -2912,33 +2950,40 @@ final class SpikeNotifier implements Callable<Integer> {
       return outcome(smtp.stage, smtp.reply);
     }
 
-    /** A conversation that broke off, or went silent, before the reply to its last command. */
+    /**
+     * A conversation that broke off, or went silent, before the reply to its last command. It may
+     * be about that receiver alone, so the next one is asked all the same, in a new conversation.
+     */
     private Outcome unanswered(Smtp smtp, MessagingException e) {
-      if (!smtp.stage.equals(".")) throw fault(e);
-      broken++;
+      boolean isOfText = smtp.stage.equals(".");
       boolean isSilent = hasCause(e, SocketTimeoutException.class);
-      return new Outcome(Fate.UNCONFIRMED, reason(e), isSilent || broken >= MOST_BROKEN);
+      broken++;
+      if (isSilent) silent++;
+      boolean isHopeless = broken >= MOST_BROKEN || silent >= MOST_SILENT || isSilent && isOfText;
+      var fate = isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF;
+      return new Outcome(fate, reason(e), isHopeless);
     }
 
     /**
      * Final is only what is the receiver's own, a 5yz to RCPT: what is said of sender, text or a
-     * limit of the day (5.4.5, Gmail) may be mended.
+     * limit of the day (5.4.5, Gmail) may be mended. Postfix says at RCPT what it has against the
+     * sender, too.
      */
     private Outcome outcome(String stage, Reply reply) {
-      boolean isSignInMissing = reply.code == 530;
-      if (isSignInMissing) {
-        close();
-        throw Exit.DENIED.fault("[email] %s: %s (set Password, or TokenUrl and its client)",
-            server(), reply.words);
+      if (reply.code == 530) {
+        return new Outcome(Fate.NO_SIGN_IN, reply.words
+            + " (set Password, or TokenUrl and its client)");
       }
       boolean isOfText = stage.equals(".");
       if (isOfText && reply.isYes()) return new Outcome(Fate.ACCEPTED, reply.words);
       boolean isDailyLimit = reply.words.contains("5.4.5");
-      if (stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit) {
-        return new Outcome(Fate.REFUSED, reply.words);
-      }
-      var about = stage.equals("MAIL") && reply.isFinalNo() ? " (check Sender)" : "";
-      return new Outcome(isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF, reply.words + about);
+      boolean isOfSender = stage.equals("MAIL")
+          || reply.words.matches("(?i).*(\\b5\\.1\\.[78]\\b|sender address|sender rejected).*");
+      var words = reply.words;
+      if (isOfSender && reply.isFinalNo()) words += " (check Sender)";
+      boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit && !isOfSender;
+      if (isFinal) return new Outcome(Fate.REFUSED, words);
+      return new Outcome(isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF, words);
     }
 
     /** Whatever happens to QUIT, what was accepted stays so. */
@@ -2975,8 +3020,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       if (smtp.reply.isYes()) return;
       close();
-      if (smtp.reply.code == 530) outcome(smtp.stage, smtp.reply);
-      throw Exit.TRY_LATER.fault("[email] %s: %s %s: %s", server(), address,
+      var exit = smtp.reply.code == 530 ? Exit.DENIED : Exit.TRY_LATER;
+      throw exit.fault("[email] %s: %s %s: %s", server(), address,
           smtp.reply.isFinalNo() ? "is refused" : "is not taken now", smtp.reply.words);
     }
 
@@ -2984,8 +3029,10 @@ final class SpikeNotifier implements Callable<Integer> {
     private Smtp conversation() {
       if (open != null && open.isConnected()) return open;
       var password = password();
-      if (password != null) {
+      if (password != null) { // as servers may echo it, by PLAIN and by XOAUTH2
         world.secrets.add(Secrets.base64("\0" + config.username + "\0" + password));
+        world.secrets.add(Secrets.base64("user=" + config.username + "\1auth=Bearer " + password
+            + "\1\1"));
       }
       try {
         var smtp = new Smtp(config, world, password);
@@ -3613,10 +3660,18 @@ final class SpikeNotifier implements Callable<Integer> {
   record Notice(Topic topic, Facts facts, Words words, Map<String, String> accepted,
       Map<String, String> refused, Map<String, String> passed, Map<String, Tries> tries) {
     Notice {
-      accepted = new TreeMap<>(Objects.requireNonNullElse(accepted, Map.of()));
-      refused = new TreeMap<>(Objects.requireNonNullElse(refused, Map.of()));
-      passed = new TreeMap<>(Objects.requireNonNullElse(passed, Map.of()));
-      tries = new TreeMap<>(Objects.requireNonNullElse(tries, Map.of()));
+      accepted = byReceiver(accepted);
+      refused = byReceiver(refused);
+      passed = byReceiver(passed);
+      tries = byReceiver(tries);
+    }
+
+    /** A mailbox is the same in capitals. */
+    private static <T> Map<String, T> byReceiver(Map<String, T> given) {
+      var map = new TreeMap<String, T>(String.CASE_INSENSITIVE_ORDER);
+      if (given != null) map.putAll(given);
+      map.values().removeIf(Objects::isNull);
+      return map;
     }
 
     Notice(Topic topic, Facts facts, Words words) {
@@ -3625,8 +3680,10 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Whether nothing is missing that is read later: files of out/ may have been edited. */
     boolean isWhole() {
-      return topic != null && topic.isWhole() && facts != null && words != null
-          && words.text != null && words.html != null && words.chat != null && words.rows != null;
+      return topic != null && topic.isWhole() && facts != null && facts.link != null
+          && words != null && words.text != null && words.html != null
+          && words.chat != null && words.chat.stream().noneMatch(Objects::isNull)
+          && words.rows != null && words.rows.stream().noneMatch(Objects::isNull);
     }
 
     /** Whether it opens its episode. */
@@ -3736,7 +3793,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!told.isEmpty()) mail.line("It began on " + dayAndTime(begin(told)) + ".");
       for (var recounted : recounted(told)) mail.line(recounted);
       causeLines(mail, hour, tickets, ranked, causes);
-      if (progress != null) mail.freshLine(inProgress(hour, progress));
+      if (progress != null) mail.freshLine(inProgress(spike, progress));
       requesters(mail, tickets);
 
       mail.gap();
@@ -3817,7 +3874,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return judge.counts.knows(hour) && judge.verdict(hour) instanceof Spike;
     }
 
-    /** What was told of hours that hold far more by now. */
+    /** What was told of hours that hold far more by now, or far less. */
     private List<String> recounted(List<Notice> told) {
       var lines = new ArrayList<String>();
       for (var notice : told) {
@@ -3825,9 +3882,9 @@ final class SpikeNotifier implements Callable<Integer> {
         boolean isCount = notice.topic.kind == Kind.SPIKE && judge.counts.knows(hour);
         if (!isCount) continue;
         long now = judge.counts.at(hour);
-        if (now < RECOUNTED * notice.facts.count) continue;
-        lines.add(time(hour.from()) + " was counted again: " + now + ", not " + notice.facts.count
-            + ".");
+        long then = notice.facts.count;
+        if (now < RECOUNTED * then && then < RECOUNTED * now) continue;
+        lines.add(time(hour.from()) + " was counted again: " + now + ", not " + then + ".");
       }
       return lines;
     }
@@ -3875,13 +3932,17 @@ final class SpikeNotifier implements Callable<Integer> {
     private void requesters(MailBody mail, HourTickets tickets) {
       var requesters = tickets.requesters();
       if (requesters.isEmpty()) return;
+      boolean isWhole = tickets.missing().isEmpty();
       var busiest = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue());
       int most = busiest.getValue();
       boolean isFlood = most >= FLOOD && most * 2 >= tickets.size();
       if (isFlood) {
         var words = "One requester wrote " + most + " of the " + tickets.size();
+        if (!isWhole) words += " that were read";
         mail.chatLine(words + ".");
         mail.link(words + ": ", agentPage("users/" + busiest.getKey()));
+      } else if (!isWhole) {
+        return; // of the others nothing is known
       } else if (requesters.size() == 1) {
         mail.detail("One person wrote " + plural(most, "ticket") + ".");
       } else if (most == 1) {
@@ -3891,16 +3952,18 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private String inProgress(Hour hour, HourInProgress progress) {
-      var next = hour.plus(1);
+    private String inProgress(Spike spike, HourInProgress progress) {
+      var next = spike.hour().plus(1);
       var span = plural(progress.count, "ticket") + " from " + time(next.from()) + " to "
           + time(progress.until);
       var baseline = judge.baselines.of(next);
       double part = Duration.between(next.from(), progress.until).toSeconds() / 3600.0;
       if (baseline == null || part > 1) return "Since then: " + span + ".";
       double usual = baseline.mean() * part;
+      double likeTheSpike = spike.count() * part;
       var goesOn = "Calmer since: ";
-      if (progress.count > 1.5 * usual + 1) goesOn = "Still coming: ";
+      if (progress.count * 2 >= usual + likeTheSpike) goesOn = "Still coming: ";
+      if (likeTheSpike < usual + 3) goesOn = "Since then: "; // too few minutes to tell
       return goesOn + span + "; usual for these minutes: " + amount(usual) + ".";
     }
 
@@ -4070,9 +4133,10 @@ final class SpikeNotifier implements Callable<Integer> {
 
       mail.title("Over after " + plural(end.since(begin) + 1, "hour") + ": the spike at "
           + account() + " from " + span(begin, end.plus(1)) + ".");
+      var extra = "";
+      if (excess >= 1) extra = " In all " + rounded(excess) + " more than usual.";
       mail.line("Peak: " + plural(highest, "ticket") + " from " + time(peak.from()) + " to "
-          + time(peak.to()) + "; usual: " + usualInWords(peak) + ". In all " + rounded(excess)
-          + " more than usual.");
+          + time(peak.to()) + "; usual: " + usualInWords(peak) + "." + extra);
       if (opening.facts.cause != null) {
         mail.line("The tag that stood out: " + opening.facts.cause + ".");
       }
@@ -4604,7 +4668,12 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var ticket : page.tickets()) add(ticket, hour, world);
       nextPage = page.next();
       isRead = nextPage == null || page.count() <= size();
-      if (size() < page.count()) missing = "the others are invalid or were not found";
+      if (size() < page.count()) missing = notFound();
+    }
+
+    private String notFound() {
+      if (size() == 0) return "they are invalid or were not found";
+      return "the others are invalid or were not found";
     }
 
     private void add(Ticket ticket, Hour hour, World world) {
@@ -4634,7 +4703,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (size() >= MOST) {
         missing = "more are not read";
       } else if (size() < count) {
-        missing = trouble.isEmpty() ? "the others are invalid or were not found" : trouble;
+        missing = trouble;
+        if (trouble.isEmpty()) missing = notFound();
       }
       isRead = trouble.isEmpty();
     }
@@ -6474,6 +6544,7 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   static final class Config extends Ini {
     final Path historyFile = file("[default] SpikeDB", "out/history.csv");
+    final String historyName = text("[default] SpikeDB", "out/history.csv"); // as it is written
     final Path outFolder = folder.resolve("out");
 
     final String zendeskHost = required("[zendesk] Domain", Config::zendeskHost,
@@ -7410,8 +7481,13 @@ final class SpikeNotifier implements Callable<Integer> {
         noteTime(answer.headers());
         world.detail("%s %s: %d in %d ms".formatted(request.method(), shown(request, type),
             answer.statusCode(), (System.nanoTime() - start) / 1_000_000));
+        boolean isYes = answer.statusCode() / 100 == 2;
+        if (isYes && type == Void.class) { // whatever becomes of its body
+          answer.body().close();
+          return new Answer<>(null, answer.headers());
+        }
         try (var body = unpacked(answer)) {
-          if (answer.statusCode() / 100 == 2) {
+          if (isYes) {
             return new Answer<>(read(body, answer.headers(), type), answer.headers());
           }
           throw refusal(answer.statusCode(), body, answer.headers());
@@ -7480,10 +7556,6 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private <T> T read(InputStream body, HttpHeaders headers, Class<T> type) throws IOException {
-      if (type == Void.class) {
-        body.readNBytes(LONGEST_REASON); // so that the connection may be used again
-        return null;
-      }
       if (lower(headers.firstValue("content-type").orElse("")).contains("html")) {
         throw new IOException("answers with a web page, not JSON: no API is at this address, or "
             + "the account is closed");

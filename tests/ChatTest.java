@@ -10,6 +10,7 @@ import static spikenotifier.Desk.Trouble.first;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,6 +23,24 @@ import spikenotifier.SpikeNotifier.*;
 class ChatTest extends Deliveries {
   @Nested
   class A_webhook {
+    /** A 2xx is the yes, whatever comes of the body behind it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"200 OK\r\nContent-Length: 99", "200 OK\r\nContent-Encoding: br",
+        "204 No Content\r\nContent-Encoding: gzip", "202 Accepted\r\nContent-Length: 2"})
+    void that_accepts_is_asked_once(String head) throws IOException {
+      var posts = new AtomicInteger();
+      try (var hook = new RawServer(socket -> {
+        socket.getInputStream().read(new byte[100_000]);
+        posts.incrementAndGet();
+        socket.getOutputStream().write(("HTTP/1.1 " + head + "\r\n\r\nok").getBytes(UTF_8));
+      })) {
+        config("webhook/Url = " + hook.url() + "/x");
+        run(Exit.OK);
+        run(Exit.OK);
+        assertEquals(1, posts.get());
+      }
+    }
+
     @ParameterizedTest
     @CsvSource({"400", "401", "403", "410", "413", "422"})
     void that_refuses_is_told_once_and_blocks_nothing(int status) throws IOException {

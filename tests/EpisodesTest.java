@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static spikenotifier.Desk.Trouble.answer;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +15,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -59,8 +61,8 @@ class EpisodesTest extends Deliveries {
       sixHoursWithout();
       weekly("");
       assertEquals(List.of(
-          "4 Tickets stopped at acme: 0 from 16:00 to 18:00 UTC, Tue 10 Nov.",
-          "9 Tickets come again at acme: 10 from 21:00 to 23:00 UTC, Tue 10 Nov."), told(14));
+          "4 Tickets stopped at acme: 0 in 2 hours, usually 20.",
+          "9 Tickets come again at acme: 10 in 2 hours, usually 20."), told(14));
       var stop = mail.received.get(0);
       assertEquals("Ticket Spike Alert! Tickets stopped: 0 instead of 20 in 2 hours at acme "
           + "(Tue 10 Nov, 17:00 UTC)", stop.subject());
@@ -80,11 +82,29 @@ class EpisodesTest extends Deliveries {
       assertEquals(List.of(), told(14));
     }
 
+    /** They were only not yet to be found: the hour after it tells the end, once. */
+    @Test
+    void are_told_once_whatever_runs_in_the_same_hour_find() throws IOException {
+      var isFound = new AtomicBoolean();
+      desk(hour -> hour.isBefore(NOW) || hour.isAfter(NOW.plus(1)) || isFound.get() ? 10 : 0);
+      known(1000, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
+      weekly("");
+      told(2);
+      isFound.set(true);
+      clock = clock.minus(Duration.ofHours(1));
+      for (int i = 0; i < 3; i++) run(Exit.OK);
+      assertEquals(1, mail.received.size());
+      later(1);
+      run(Exit.OK);
+      assertEquals(2, mail.received.size());
+    }
+
     @Test
     void come_again_untold_without_all_clear() throws IOException {
       sixHoursWithout();
       weekly("spike/AllClear = no");
-      assertEquals(List.of("4 Tickets stopped at acme: 0 from 16:00 to 18:00 UTC, Tue 10 Nov."),
+      assertEquals(List.of("4 Tickets stopped at acme: 0 in 2 hours, usually 20."),
           told(14));
     }
   }

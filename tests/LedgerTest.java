@@ -2,6 +2,7 @@ package spikenotifier;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
@@ -380,6 +381,7 @@ class LedgerTest extends Deliveries {
 
     @Test
     void of_three_weeks_keeps_its_root() throws IOException {
+      known(600, 10);
       run(Exit.OK);
       var file = file("sent", SPIKE);
       var old = Fakes.read(file).replace("2026-11-10T13", "2026-10-20T13");
@@ -389,6 +391,131 @@ class LedgerTest extends Deliveries {
       run(Exit.OK);
       assertTrue(mail.received.get(0).header("References").startsWith("<2026-10-20T13-episode@"),
           mail.received.get(0).header("References"));
+    }
+
+    /** Hours that are unknown may have ended it: then the next spike is news. */
+    @Test
+    void that_may_have_ended_meanwhile_is_told_anew() throws IOException {
+      config("spike/Repeat = growth");
+      run(Exit.OK);
+      var next = NOW.plus(80);
+      desk(hour -> hour.equals(NOW) || hour.equals(next) ? 40 : 10);
+      config("spike/Repeat = growth");
+      later(80);
+      desk.trouble = (exchange, path) -> path.contains("search")
+          && !Trouble.holding(next, (a, b) -> true).takes(exchange, path)
+          && answer(503, "").takes(exchange, path);
+      mail.received.clear();
+      run(Exit.ZENDESK);
+      assertTrue(mail.received.get(0).text().startsWith("40 tickets at acme from "));
+    }
+
+    /** The check of the day failed in its first calm hour, so its end is told an hour late. */
+    @Test
+    void that_ended_unchecked_is_over_all_the_same() throws IOException {
+      desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
+      config("spike/Repeat = growth");
+      run(Exit.OK);
+      later(1);
+      desk.trouble = (exchange, path) -> path.contains("count")
+          && answer(503, "").takes(exchange, path);
+      run();
+      assertEquals(1, mail.received.size());
+      desk.trouble = Trouble.NONE;
+      later(1);
+      run(Exit.OK);
+      assertEquals(List.of("40 tickets at acme", "40 tickets at acme", "Over after 1 hour:"),
+          mail.received.stream().map(each -> each.text().substring(0, 18)).sorted().toList());
+    }
+
+    /** 90 was refused by everybody, so 100 is news to who heard of 40. */
+    @Test
+    void grows_by_what_somebody_heard() throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40 + 50 * Math.min(1, hour.since(NOW)));
+      try (var smtp = smtp()) {
+        config("spike/Repeat = growth");
+        run(Exit.OK);
+        later(1);
+        smtp.script("RCPT TO", "550 5.1.1 no such user");
+        run(Exit.TRY_LATER);
+        smtp.script("RCPT TO", "250 ok");
+        later(1);
+        run(Exit.OK);
+        assertEquals(4, smtp.mails.size());
+      }
+    }
+
+    /** An end that --hour told passes the beginning by, which lies in the outbox yet. */
+    @Test
+    void is_not_begun_after_its_end() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "450 later")) {
+        run(Exit.TRY_LATER);
+        smtp.script("RCPT TO:<b@", "250 ok");
+        later(1);
+        run(Exit.OK, "--hour", NOW.plus(1).name());
+        later(1);
+        run(Exit.OK);
+        assertEquals(List.of("a", "b", "a", "b"), receivers(smtp));
+      }
+    }
+
+    /** Without AllClear its end is noted; where that fails, the next spike is told all the same. */
+    @Test
+    void whose_end_cannot_be_noted_silences_nothing() throws IOException {
+      desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
+      config("spike/AllClear = no\nspike/Repeat = growth");
+      run(Exit.OK);
+      var id = Ledger.id(Config.read(folder.resolve("auth.ini"), World.real()));
+      var inTheWay = "out/sent/" + NOW.plus(1).name() + ".clear." + id + ".json/x";
+      Files.createDirectories(folder.resolve(inTheWay));
+      mail.received.clear();
+      later(2);
+      run(Exit.HISTORY);
+      assertEquals(1, mail.received.size());
+    }
+
+    @Test
+    void is_told_once_to_a_mailbox_in_whatever_spelling() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "450 later")) {
+        config("email/Recipient = Team <A@acme.example>, b@acme.example");
+        run(Exit.TRY_LATER);
+        config("email/Recipient = a@acme.example, b@acme.example");
+        run(Exit.TRY_LATER);
+        assertEquals(1, smtp.mails.size());
+      }
+    }
+
+    /** Two populations may name their histories alike, in folders of their own. */
+    @Test
+    void is_of_its_history_whatever_others_are_called() throws IOException {
+      for (var name : List.of("a", "b")) {
+        Fakes.known(folder.resolve(name), NOW.plus(-240), NOW, 10);
+        config("default/SpikeDB = " + name + "/out/history.csv");
+        run(Exit.OK);
+      }
+      assertEquals(2, mail.received.size());
+    }
+
+    /** A file of out that somebody edited is rubbish, and no reason to stop. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "\"link\" : \"[^\"]*\" | \"link\" : null",
+        "\"chat\" : \\[.*?] | \"chat\" : [ null ]",
+        "\"rows\" : \\[.*?] | \"rows\" : [ null ]",
+        "\"tries\" : \\{.*?} | \"tries\" : { \"a@acme.example\" : null }",
+    })
+    void goes_on_where_a_notice_was_edited(String part, String edited) throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      config("email/Port = 1\nkept = yes\nwebhook/Url = http://127.0.0.1:1/");
+      run(Exit.TRY_LATER);
+      var file = file("outbox", SPIKE);
+      Files.writeString(file, Fakes.read(file).replaceFirst("(?s)" + part, edited));
+      config("email/Port = " + mail.port() + "\nwebhook/Url = -");
+      for (int i = 0; i < 2; i++) {
+        assertNotEquals(Exit.BUG.code, run().code());
+        later(1);
+      }
+      assertFalse(mail.received.isEmpty());
     }
   }
 }

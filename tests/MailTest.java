@@ -8,10 +8,15 @@ import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.Socket;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,19 +50,27 @@ class MailTest extends Deliveries {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "MAIL FROM | oops | answers what is no SMTP: oops",
-        "RCPT TO | 999 x | answers what is no SMTP: 999 x",
-        "EHLO | nonsense | answers what is no SMTP: nonsense",
-        "GREETING | hello | answers what is no SMTP: hello",
-        "MAIL FROM | CLOSE | the server closed the connection",
-        "DATA | 12 | answers what is no SMTP: 12",
+        "MAIL FROM | oops | answers what is no SMTP: oops | yes",
+        "RCPT TO | 999 x | answers what is no SMTP: 999 x | yes",
+        "EHLO | nonsense | answers what is no SMTP: nonsense | no",
+        "GREETING | hello | answers what is no SMTP: hello | no",
+        "MAIL FROM | CLOSE | the server closed the connection | yes",
+        "DATA | 12 | answers what is no SMTP: 12 | yes",
     })
-    void waits_when_the_server_makes_no_sense(String command, String reply, String reason)
-        throws IOException {
+    void waits_when_the_server_makes_no_sense(String command, String reply, String reason,
+        String isEach) throws IOException {
       try (var smtp = smtp("QUIT", "oops", command, reply)) {
         var outcome = run(Exit.TRY_LATER);
-        assertEquals("[email] localhost:" + smtp.port() + ": " + reason + "\n" + SPIKE
-            + " waits in the outbox for [a@acme.example, b@acme.example]\n", outcome.err());
+        var said = "[email] localhost:" + smtp.port() + ": " + reason + "\n";
+        if (isEach.equals("yes")) { // since it may be about one receiver
+          said = "";
+          for (var receiver : List.of("a", "b")) {
+            said += "[email] localhost: " + receiver + "@acme.example takes " + SPIKE + " later: "
+                + reason + "\n";
+          }
+        }
+        assertEquals(said + SPIKE + " waits in the outbox for [a@acme.example, b@acme.example]\n",
+            outcome.err());
         assertEquals(40, history().at(NOW), "the hour is stored");
         smtp.script("QUIT", "221 bye", "MAIL FROM", "250 ok", "RCPT TO", "250 ok", "EHLO", "250 x",
             "GREETING", "220 x", ".", "250 ok", "DATA", "354 go");
@@ -401,6 +414,89 @@ class MailTest extends Deliveries {
         later(1);
         run(Exit.OK);
         assertTrue(smtp.said.contains("EHLO spikebox.acme.example"), smtp.said.toString());
+      }
+    }
+
+    /** What a server does at one receiver, at once or by silence, is nobody else's. */
+    @ParameterizedTest
+    @ValueSource(strings = {"CLOSE", "RESET", "HANG", "oops", "530 5.7.1 authentication required"})
+    void reaches_the_others_whatever_comes_of_one(String reply) throws IOException {
+      timeout = Duration.ofMillis(500);
+      try (var smtp = smtp("RCPT TO:<a@", reply)) {
+        run();
+        assertEquals(1, smtp.mails.size());
+        assertTrue(notice("outbox", SPIKE).path("accepted").has("b@acme.example"));
+      }
+    }
+
+    /** Hour after hour a new notice, and two receivers whose texts are cut. */
+    @Test
+    void reaches_the_third_where_the_texts_of_two_are_cut() throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      try (var smtp = smtp("RCPT TO:<a@", "CLOSE", "RCPT TO:<b@", "CLOSE")) {
+        config("email/Recipient = a@acme.example, b@acme.example, c@acme.example");
+        for (int i = 0; i < 3; i++) {
+          run(Exit.TRY_LATER);
+          later(1);
+        }
+        assertEquals(3, smtp.mails.size());
+      }
+    }
+
+    @Test
+    void goes_on_at_once_where_the_server_takes_one_mail_a_connection() throws IOException {
+      var got = new CopyOnWriteArrayList<String>();
+      try (var server = new RawServer(socket -> oneMail(socket, got))) {
+        config("email/Port = " + server.port() + "\nemail/Security = none\nemail/Password = -\n"
+            + "email/Recipient = a@acme.example, b@acme.example, c@acme.example\nkept = yes");
+        run(Exit.OK);
+        assertEquals(3, got.size());
+      }
+    }
+
+    private static void oneMail(Socket socket, List<String> got) throws IOException {
+      var in = new BufferedReader(new InputStreamReader(socket.getInputStream(), UTF_8));
+      var out = socket.getOutputStream();
+      out.write("220 x\r\n".getBytes(UTF_8));
+      boolean isUsed = false;
+      for (var line = in.readLine(); line != null; line = in.readLine()) {
+        if (line.startsWith("MAIL") && isUsed) {
+          out.write("421 4.7.0 too many messages in this connection\r\n".getBytes(UTF_8));
+          return;
+        }
+        if (line.equals("DATA")) {
+          out.write("354 go\r\n".getBytes(UTF_8));
+          while (!in.readLine().equals(".")) continue;
+          got.add("mail");
+          isUsed = true;
+        }
+        out.write("250 ok\r\n".getBytes(UTF_8));
+      }
+    }
+
+    /** Postfix says at RCPT what it has against the sender, who may be mended. */
+    @ParameterizedTest
+    @ValueSource(strings = {"553 5.7.1 <x@y.z>: Sender address rejected: not owned by user spikes",
+        "550 5.1.8 <x@y.z>: Domain not found"})
+    void waits_where_the_sender_is_refused_at_the_receiver(String reply) throws IOException {
+      try (var smtp = smtp("RCPT TO", reply)) {
+        assertTrue(run(Exit.TRY_LATER).err().contains("(check Sender)"));
+        smtp.script("RCPT TO", "250 ok");
+        run(Exit.OK);
+        assertEquals(2, smtp.mails.size());
+      }
+    }
+
+    @Test
+    void shows_no_token_that_the_server_echoes() throws IOException {
+      var said = "user=spikes\u0001auth=Bearer made-up-token\u0001\u0001".getBytes(UTF_8);
+      var echo = Base64.getEncoder().encodeToString(said);
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH XOAUTH2", "AUTH", "535 5.7.8 no: " + echo)) {
+        config("email/ClientId = x\nemail/ClientSecret = " + Desk.SECRET + "\nemail/TokenUrl = "
+            + desk.url() + "/oauth/tokens");
+        var err = run(Exit.DENIED).err();
+        assertTrue(err.contains("535 5.7.8 no: ***"), err);
+        assertEquals(List.of(), smtp.mails);
       }
     }
 

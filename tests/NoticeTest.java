@@ -306,7 +306,6 @@ class NoticeTest {
           Usual: 20 (14 to 27 in the last 13 weeks), so 388 % more.
           32 of the 39 that were read carry checkout_error, usually none.
           Still coming: 14 tickets from 15:00 to 15:07; usual for these minutes: 2.4.
-          39 people wrote; no one more than once.
 
           32 with checkout_error:
           https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A00%\
