@@ -412,7 +412,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Delivery delivery;
     private final Set<Exit> exits = EnumSet.noneOf(Exit.class);
     private final NavigableMap<Hour, Verdict> verdicts = new TreeMap<>(); // of this run
-    private final Set<FiledNotice> written = new HashSet<>(); // notices of this run
     private boolean isInMemory; // something here cannot be read or written
     private boolean hasSaidClock;
     private Hour last;
@@ -538,7 +537,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private List<FiledNotice> waiting() {
       var waiting = ledger.waiting();
-      if (isInMemory && !isDryRun) waiting.removeIf(entry -> !written.contains(entry));
+      boolean cannotBeNoted = !ledger.isWritten() && !isDryRun;
+      if (cannotBeNoted) waiting.removeIf(entry -> !entry.isOfThisRun);
       return waiting;
     }
 
@@ -767,23 +767,23 @@ final class SpikeNotifier implements Callable<Integer> {
       add(new NoticeWriter(config, judge, tags, world).tag(last, surges, tickets));
     }
 
-    private void add(Notice notice) {
-      written.add(add(notice, Place.OUTBOX));
-    }
-
     /** Without AllClear it is noted all the same, so that the episode is over. */
     private void addEnd(Notice notice) {
       if (config.allClear) add(notice);
       else add(notice, Place.SENT);
     }
 
-    private FiledNotice add(Notice notice, Place place) {
+    private void add(Notice notice) {
+      add(notice, Place.OUTBOX);
+    }
+
+    private void add(Notice notice, Place place) {
       try {
-        return ledger.add(notice, place);
+        ledger.add(notice, place);
       } catch (Fault e) {
         goOnInMemory(e.getMessage());
         ledger.keepInMemory();
-        return ledger.add(notice, place);
+        ledger.add(notice, place);
       }
     }
 
@@ -844,7 +844,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String alert(Verdict verdict) {
       var entry = ledger.find(verdict.hour(), verdict instanceof Spike ? Kind.SPIKE : Kind.CLEAR);
       if (entry == null) return "none";
-      if (isDryRun && written.contains(entry)) return "dry-run";
+      if (isDryRun && entry.isOfThisRun) return "dry-run";
       var notice = ledger.read(entry);
       return switch (entry.place()) {
         case OUTBOX -> "queued";
@@ -852,7 +852,7 @@ final class SpikeNotifier implements Callable<Integer> {
         case SENT -> {
           boolean isUntold = notice.accepted().isEmpty() && notice.passed().isEmpty();
           if (isUntold) yield "none";
-          if (!written.contains(entry)) yield "already-sent";
+          if (!entry.isOfThisRun) yield "already-sent";
           yield notice.accepted().isEmpty() ? "passed-by" : "sent";
         }
       };
@@ -2383,6 +2383,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final Hour hour;
     final Kind kind;
     private final boolean isOfSecondEdition; // whose names told of no account and Query
+    private boolean isOfThisRun;
     private Place place;
     private Notice notice;
     private boolean isRead;
@@ -2488,9 +2489,13 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    /** From here on nothing is written. */
+    /** From here on nothing is written: what runs before this one have left must wait, then. */
     void keepInMemory() {
       isWritten = false;
+    }
+
+    boolean isWritten() {
+      return isWritten;
     }
 
     /** The notice, or null where the file holds none that is ours. */
@@ -2581,20 +2586,17 @@ final class SpikeNotifier implements Callable<Integer> {
       return waiting;
     }
 
-    /**
-     * @param place the outbox, from which {@link Delivery} sends it; or where it lies that nobody is
-     *     told
-     */
-    FiledNotice add(Notice notice, Place place) {
+    /** @param place the outbox, from which it is sent, or where it lies that nobody is told */
+    void add(Notice notice, Place place) {
       var name = notice.topic.hour.name() + "." + notice.topic.kind.word() + "." + id + ".json";
       var entry = new FiledNotice(name, notice.topic.hour, notice.topic.kind, false, place);
       entry.notice = notice;
       entry.isRead = true;
+      entry.isOfThisRun = true;
       entries.removeIf(other -> other.fileName.equals(name));
       entries.add(entry);
       entries.sort(FiledNotice.ORDER);
       save(entry);
-      return entry;
     }
 
     /** @throws Fault HISTORY when it cannot be written */
@@ -2729,7 +2731,18 @@ final class SpikeNotifier implements Callable<Integer> {
           notice.passed.put(receiver.name(), newer.label());
           isPassed = true;
         }
-        if (isPassed) store(entry);
+        if (isPassed) saveOrWarn(entry);
+      }
+    }
+
+    private boolean saveOrWarn(FiledNotice entry) {
+      try {
+        ledger.save(entry);
+        return true;
+      } catch (Fault e) {
+        exits.add(Exit.HISTORY);
+        world.warn(e.getMessage());
+        return false;
       }
     }
 
@@ -2749,9 +2762,10 @@ final class SpikeNotifier implements Callable<Integer> {
       var notice = ledger.read(entry);
       for (var receiver : unanswered(notice)) {
         if (silent.contains(receiver.place()) || !isDue(notice, receiver)) continue;
+        if (!entry.isOfThisRun && !ledger.isWritten()) continue;
         if (!asked.add(entry.fileName + " " + receiver.name())) continue;
         tell(entry, receiver);
-        store(entry);
+        if (!saveOrWarn(entry)) ledger.keepInMemory();
       }
     }
 
@@ -2765,6 +2779,10 @@ final class SpikeNotifier implements Callable<Integer> {
         silent.add(receiver.place());
         exits.add(e.exit == Exit.DENIED ? Exit.DENIED : Exit.TRY_LATER);
         world.warn(e.getMessage());
+      } catch (RuntimeException e) { // a bug, but none that silences the other receivers
+        silent.add(receiver.place());
+        exits.add(Exit.BUG);
+        world.report(e);
       }
     }
 
@@ -2804,18 +2822,6 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!notice.isAnswered(receiver.name())) unanswered.add(receiver);
       }
       return unanswered;
-    }
-
-    /** Where answers cannot be noted any more, nothing else may go out. */
-    private void store(FiledNotice entry) {
-      try {
-        ledger.save(entry);
-      } catch (Fault e) {
-        exits.add(Exit.HISTORY);
-        world.warn(e.getMessage());
-        ledger.keepInMemory();
-        for (var receiver : receivers) silent.add(receiver.place());
-      }
     }
 
     /** Moves a notice that everybody has answered out of the outbox. */
@@ -2978,7 +2984,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isOfText && reply.isYes()) return new Outcome(Fate.ACCEPTED, reply.words);
       boolean isDailyLimit = reply.words.contains("5.4.5");
       boolean isOfSender = stage.equals("MAIL")
-          || reply.words.matches("(?i).*(\\b5\\.1\\.[78]\\b|sender address|sender rejected).*");
+          || reply.words.matches("(?i).*(\\b5\\.1\\.[78]\\b"
+              + "|(sender address|sender|client host|helo command) rejected).*");
       var words = reply.words;
       if (isOfSender && reply.isFinalNo()) words += " (check Sender)";
       boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit && !isOfSender;
@@ -3174,7 +3181,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private final Config config;
     private final World world;
-    private final BoundedSocket socket = new BoundedSocket();
+    private final BoundedSocket socket;
     private String stage = "";  // the latest command of a transaction: MAIL, RCPT, DATA or "."
     private Reply reply;        // to it, or null while there is none
     private boolean isOfTransaction;
@@ -3185,6 +3192,7 @@ final class SpikeNotifier implements Callable<Integer> {
           config.mailPort, null, password == null ? null : config.username, password));
       this.config = config;
       this.world = world;
+      this.socket = new BoundedSocket(world.timeout);
       setLocalHost(config.ehloName.isEmpty() ? world.ehloName() : config.ehloName);
     }
 
@@ -3268,8 +3276,13 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int MOST = 1 << 20; // bytes; a conversation takes a few kB
     private InputStream bounded;
     private Duration limit = Duration.ZERO;
+    private final Duration writeLimit;
     private long until;
     private long left = MOST;
+
+    BoundedSocket(Duration writeLimit) {
+      this.writeLimit = writeLimit;
+    }
 
     /** The next reply has that long from now on. */
     void expectReply(Duration limit) {
@@ -3304,6 +3317,25 @@ final class SpikeNotifier implements Callable<Integer> {
             return read;
           } catch (SocketTimeoutException e) {
             throw late();
+          }
+        }
+      };
+    }
+
+    /** A server that reads no more blocks a write, which only the end of the socket wakes. */
+    @Override
+    public OutputStream getOutputStream() throws IOException {
+      return new FilterOutputStream(super.getOutputStream()) {
+        @Override
+        public void write(byte[] bytes, int offset, int length) throws IOException {
+          try {
+            Deadline.within(writeLimit, () -> {
+              out.write(bytes, offset, length);
+              return null;
+            });
+          } catch (SocketTimeoutException e) {
+            BoundedSocket.this.close();
+            throw e;
           }
         }
       };
@@ -3401,7 +3433,12 @@ final class SpikeNotifier implements Callable<Integer> {
     private static int add(StringJoiner lines, String line, int room) {
       if (room <= 1) return 0;
       boolean isWhole = line.length() < room;
-      lines.add(isWhole ? line : cut(line, Math.min(room - 1, 300)));
+      if (isWhole) {
+        lines.add(line);
+      } else {
+        var part = cut(line, Math.min(room - 1, 300));
+        lines.add(part.substring(0, Math.min(room, part.length()))); // marks take no column
+      }
       if (isWhole) return room - line.length() - 1;
       return 0;
     }
@@ -4135,13 +4172,13 @@ final class SpikeNotifier implements Callable<Integer> {
           + account() + " from " + span(begin, end.plus(1)) + ".");
       var extra = "";
       if (excess >= 1) extra = " In all " + rounded(excess) + " more than usual.";
-      mail.line("Peak: " + plural(highest, "ticket") + " from " + time(peak.from()) + " to "
-          + time(peak.to()) + "; usual: " + usualInWords(peak) + "." + extra);
+      mail.line("Peak: " + plural(highest, "ticket") + " from " + onTheDay(peak) + "; usual: "
+          + usualInWords(peak) + "." + extra);
       if (opening.facts.cause != null) {
         mail.line("The tag that stood out: " + opening.facts.cause + ".");
       }
-      mail.line("Now: " + plural(calm.count(), "ticket") + " from " + time(over.from()) + " to "
-          + time(over.to()) + "; usual: " + amount(calm.baseline().mean()) + ".");
+      mail.line("After it: " + plural(calm.count(), "ticket") + " from " + onTheDay(over)
+          + "; usual: " + amount(calm.baseline().mean()) + ".");
       for (var recounted : recounted(told)) mail.line(recounted);
 
       mail.gap();
@@ -4251,11 +4288,11 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.line("A tag is told once in 24 hours, and not while the total is a spike.");
       footer(mail, hour);
 
-      var facts = new Facts(first.count(), first.expected(), null, first.tag(), List.of(), link,
+      var facts = new Facts(first.together(), first.expected(), null, first.tag(), List.of(), link,
           null, surges);
-      var subject = config.subject + " " + first.count() + " with " + cut(first.tag(), 40)
-          + " at " + account() + ", usually " + none(first.expected()) + " (" + dayAndTime(hour)
-          + ")";
+      var subject = config.subject + " " + first.together() + " with " + cut(first.tag(), 40)
+          + " in 2 hours at " + account() + ", usually " + none(first.expected()) + " ("
+          + dayAndTime(hour) + ")";
       return notice(Kind.TAG, hour, List.of(), subject, facts, mail.words(List.of()));
     }
 
@@ -4269,8 +4306,9 @@ final class SpikeNotifier implements Callable<Integer> {
         start = told.get(0).topic.start;
         subject = told.get(0).topic.subject;
       }
-      var topic = new Topic(config.zendeskHost, config.query, hour, kind, start, subject);
-      return new Notice(topic, facts, words.titled(subject));
+      var shown = unclickable(subject);
+      var topic = new Topic(config.zendeskHost, config.query, hour, kind, start, shown);
+      return new Notice(topic, facts, words.titled(shown));
     }
 
     private void footer(MailBody mail, Hour hour) {
@@ -4329,6 +4367,12 @@ final class SpikeNotifier implements Callable<Integer> {
           + at(end.from(), config.zone, "EEE d MMM, HH:mm") + " " + zone;
     }
 
+    /** Such as "14:00 to 15:00, Wed 25 Nov": an episode, or a late notice, may span days. */
+    private String onTheDay(Hour hour) {
+      return time(hour.from()) + " to " + time(hour.to()) + ", "
+          + at(hour.from(), config.zone, "EEE d MMM");
+    }
+
     private String time(Instant time) {
       return at(time, config.zone, "HH:mm");
     }
@@ -4354,7 +4398,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private boolean isHead = true; // up to the first table
     private boolean isBelowHeading;
 
-    void title(String words) {
+    void title(String title) {
+      var words = unclickable(title);
       chat.add(words);
       text.append(wrapped(words)).append('\n');
       html.append("<h1 style=\"margin:0 0 12px;font-size:19px;line-height:26px\">")
@@ -4363,12 +4408,13 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** A line of mail, and of chat while it is about what has happened. */
     void line(String words) {
-      if (isHead) chat.add(words);
+      if (isHead) chat.add(unclickable(words));
       detail(words);
     }
 
     /** A line of mail alone. */
-    void detail(String words) {
+    void detail(String line) {
+      var words = unclickable(line);
       text.append(wrapped(words)).append('\n');
       html.append(paragraph(escape(words)));
     }
@@ -4384,7 +4430,8 @@ final class SpikeNotifier implements Callable<Integer> {
       chat.add(words);
     }
 
-    void link(String words, String url) {
+    void link(String title, String url) {
+      var words = unclickable(title);
       boolean isLong = words.length() + url.length() > COLUMNS;
       if (isLong) text.append(words.strip()).append('\n');
       else text.append(words);
@@ -4514,7 +4561,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** @param longer for HTML, where there is more room */
     static Cell of(String words, String longer) {
       boolean isShort = longer.length() <= 7;
-      return new Cell(clean(words), escape(longer), breaks(isShort));
+      return new Cell(unclickable(clean(words)), escape(unclickable(longer)), breaks(isShort));
     }
 
     private static String breaks(boolean isShort) {
@@ -4533,7 +4580,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     static Cell link(String words, String longer, String url) {
       boolean isShort = longer.length() <= 22;
-      return new Cell(clean(words), MailBody.anchor(url, escape(longer)), breaks(isShort));
+      return new Cell(unclickable(clean(words)), MailBody.anchor(url, escape(unclickable(longer))),
+          breaks(isShort));
     }
 
     /**
@@ -7065,10 +7113,10 @@ final class SpikeNotifier implements Callable<Integer> {
       return url(key, privateToo);
     }
 
-    /** Long, with digits among its letters: no word like "services", and no tag. */
+    /** Long, and more than lower-case letters: no word like "services", and no tag. */
     private static boolean isRandom(String piece) {
-      return piece.length() >= 16 && !piece.contains(".") && piece.matches(".*\\d.*")
-          && piece.matches(".*[A-Za-z].*");
+      boolean isMixed = piece.matches(".*\\d.*[A-Za-z].*|.*[A-Za-z].*\\d.*|.*[a-z].*[A-Z].*");
+      return piece.length() >= 16 && !piece.contains(".") && isMixed;
     }
 
     /** RFC 1918 and 4193, and names that no public name server knows. */
@@ -7133,7 +7181,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var secret = inEnvironment(key);
       if (secret == null && command != null) secret = printed(key + "Command", command);
       if (secret == null) secret = inFile;
-      if (secret != null) secrets.add(secret);
+      if (secret == null) return null;
+      secrets.add(secret);
+      secrets.add(secret.replaceFirst("^\\S+/token:", "")); // servers echo an API token alone, too
       return secret;
     }
 
@@ -7476,23 +7526,27 @@ final class SpikeNotifier implements Callable<Integer> {
     <T> Answer<T> sendOnce(HttpRequest request, Class<T> type, Duration limit) throws IOException {
       return Deadline.within(limit, () -> {
         long start = System.nanoTime();
-        var answer = client.send(proxy.signedIn(request),
-            HttpResponse.BodyHandlers.ofInputStream());
+        var answer = answer(request);
         noteTime(answer.headers());
         world.detail("%s %s: %d in %d ms".formatted(request.method(), shown(request, type),
             answer.statusCode(), (System.nanoTime() - start) / 1_000_000));
         boolean isYes = answer.statusCode() / 100 == 2;
-        if (isYes && type == Void.class) { // whatever becomes of its body
-          answer.body().close();
-          return new Answer<>(null, answer.headers());
-        }
-        try (var body = unpacked(answer)) {
-          if (isYes) {
-            return new Answer<>(read(body, answer.headers(), type), answer.headers());
-          }
-          throw refusal(answer.statusCode(), body, answer.headers());
+        if (!isYes) throw refusal(answer);
+        try (var body = answer.body()) {
+          if (type == Void.class) return new Answer<T>(null, answer.headers());
+          var unpacked = unpacked(body, answer.headers());
+          return new Answer<>(read(unpacked, answer.headers(), type), answer.headers());
         }
       });
+    }
+
+    private HttpResponse<InputStream> answer(HttpRequest request)
+        throws IOException, InterruptedException {
+      try {
+        return client.send(proxy.signedIn(request), HttpResponse.BodyHandlers.ofInputStream());
+      } catch (IllegalArgumentException e) { // as Java has it for a Content-Length beyond a long
+        throw new IOException("an answer that is no HTTP", e);
+      }
     }
 
     private void noteTime(HttpHeaders headers) {
@@ -7546,11 +7600,12 @@ final class SpikeNotifier implements Callable<Integer> {
       return URLDecoder.decode(url.toString(), UTF_8);
     }
 
-    private static InputStream unpacked(HttpResponse<InputStream> answer) throws IOException {
-      var coding = answer.headers().firstValue("content-encoding").orElse("identity");
+    private static InputStream unpacked(InputStream body, HttpHeaders headers)
+        throws IOException {
+      var coding = headers.firstValue("content-encoding").orElse("identity");
       return switch (lower(coding).strip()) {
-        case "gzip", "x-gzip" -> new GZIPInputStream(answer.body());
-        case "identity", "" -> answer.body();
+        case "gzip", "x-gzip" -> new GZIPInputStream(body);
+        case "identity", "" -> body;
         default -> throw new IOException("answers in a coding that was not asked for");
       };
     }
@@ -7565,10 +7620,16 @@ final class SpikeNotifier implements Callable<Integer> {
       return value;
     }
 
-    /** The exception that a status other than 2xx stands for. */
-    private IOException refusal(int status, InputStream body, HttpHeaders headers)
-        throws IOException {
-      var text = new String(body.readNBytes(LONGEST_REASON), UTF_8);
+    /** The exception that a status other than 2xx stands for, whatever becomes of the body. */
+    private IOException refusal(HttpResponse<InputStream> answer) {
+      int status = answer.statusCode();
+      var headers = answer.headers();
+      var text = "";
+      try (var body = answer.body()) {
+        text = new String(unpacked(body, headers).readNBytes(LONGEST_REASON), UTF_8);
+      } catch (IOException e) {
+        world.detail(reason(e));
+      }
       var reason = world.sanitize(errorText(text));
       if (isTemporary(status) || reason.startsWith("unavailable")) {
         var wait = retryAfter(headers);

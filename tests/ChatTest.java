@@ -41,6 +41,48 @@ class ChatTest extends Deliveries {
       }
     }
 
+    /** Java's client throws IllegalArgumentException for it, which must not silence the mail. */
+    @Test
+    void that_answers_nonsense_is_its_own_trouble() throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      try (var hook = new RawServer(socket -> {
+        socket.getInputStream().read(new byte[100_000]);
+        socket.getOutputStream().write(("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999"
+            + "\r\n\r\n").getBytes(UTF_8));
+      })) {
+        config("webhook/Url = " + hook.url() + "\nmonitor/PingUrl = " + hook.url());
+        var err = run(Exit.TRY_LATER).err();
+        assertTrue(err.contains("[webhook] 127.0.0.1 takes " + SPIKE + " later: an answer that is "
+            + "no HTTP"), err);
+        assertEquals(1, mail.received.size());
+      }
+    }
+
+    /** Slack's are 24 letters and digits, one in seventy without a digit. */
+    @Test
+    void that_echoes_its_address_shows_nothing_of_it() throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 404;
+        hook.answer = "no hook at AbCdEfGhIjKlMnOpQrStUvWx, nor at services";
+        config("webhook/Url = " + hook.url() + "/services/T0/AbCdEfGhIjKlMnOpQrStUvWx");
+        var err = run(Exit.TRY_LATER).err();
+        assertTrue(err.contains("404 no hook at ***, nor at services"), err);
+      }
+    }
+
+    @Test
+    void that_refuses_in_a_coding_of_its_own_refuses() throws IOException {
+      try (var hook = new RawServer(socket -> {
+        socket.getInputStream().read(new byte[100_000]);
+        socket.getOutputStream().write(("HTTP/1.1 400 x\r\nContent-Encoding: br\r\n"
+            + "Content-Length: 3\r\n\r\nabc").getBytes(UTF_8));
+      })) {
+        config("webhook/Url = " + hook.url());
+        var err = run(Exit.TRY_LATER).err();
+        assertTrue(err.contains("[webhook] 127.0.0.1 refuses " + SPIKE + ": answers 400"), err);
+      }
+    }
+
     @ParameterizedTest
     @CsvSource({"400", "401", "403", "410", "413", "422"})
     void that_refuses_is_told_once_and_blocks_nothing(int status) throws IOException {

@@ -300,7 +300,8 @@ class LedgerTest extends Deliveries {
       var text = mail.received.get(0).text();
       assertTrue(text.startsWith("Over after 3 hours: the spike at acme from 13:00 to 16:00 UTC, "
           + "Tue 10 Nov.\nThis notice comes late, on Wed 11 Nov at 10:07 UTC.\n"
-          + "Peak: 40 tickets from 13:00 to 14:00; usual: 10. In all 90 more than usual.\n"), text);
+          + "Peak: 40 tickets from 13:00 to 14:00, Tue 10 Nov; usual: 10. In all 90 more than\n"
+          + "usual.\n"), text);
     }
 
     /** Whoever was put off gets the newest, which tells all, and no more. */
@@ -406,7 +407,7 @@ class LedgerTest extends Deliveries {
           && !Trouble.holding(next, (a, b) -> true).takes(exchange, path)
           && answer(503, "").takes(exchange, path);
       mail.received.clear();
-      run(Exit.ZENDESK);
+      run();
       assertTrue(mail.received.get(0).text().startsWith("40 tickets at acme from "));
     }
 
@@ -516,6 +517,36 @@ class LedgerTest extends Deliveries {
         later(1);
       }
       assertFalse(mail.received.isEmpty());
+    }
+
+    /** What is passed by cannot be noted: this hour's alarm goes out all the same. */
+    @Test
+    void goes_on_where_an_older_notice_cannot_be_written() throws IOException {
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      config("email/Port = 1\nkept = yes");
+      run(Exit.TRY_LATER);
+      var older = file("outbox", SPIKE);
+      var part = older.resolveSibling(older.getFileName() + ".part");
+      Files.createDirectories(part.resolve("x"));
+      config("email/Port = " + mail.port());
+      later(1);
+      run(Exit.HISTORY);
+      assertEquals(1, mail.received.size());
+    }
+
+    /** A bad line of the history is no trouble of the ledger. */
+    @Test
+    void that_waits_is_sent_although_the_history_has_a_bad_line() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "450 later")) {
+        config("spike/AllClear = no");
+        run(Exit.TRY_LATER);
+        smtp.script("RCPT TO:<b@", "250 ok");
+        var history = folder.resolve("out/history.csv");
+        Files.writeString(history, Fakes.read(history) + "rubbish\n");
+        later(1);
+        run(Exit.HISTORY);
+        assertEquals(List.of("a", "b", "b"), receivers(smtp));
+      }
     }
   }
 }

@@ -3,6 +3,7 @@ package spikenotifier;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
@@ -11,7 +12,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -484,6 +488,18 @@ class MailTest extends Deliveries {
         smtp.script("RCPT TO", "250 ok");
         run(Exit.OK);
         assertEquals(2, smtp.mails.size());
+      }
+    }
+
+    /** Its buffers fill, and then a write would wait for ever. */
+    @Test
+    void ends_where_the_server_reads_no_more() throws IOException {
+      try (var server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+          var socket = new BoundedSocket(Duration.ofMillis(300))) {
+        socket.connect(server.getLocalSocketAddress());
+        var out = socket.getOutputStream();
+        assertThrows(SocketTimeoutException.class, () -> out.write(new byte[64 << 20]));
+        assertTrue(socket.isClosed());
       }
     }
 

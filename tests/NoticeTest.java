@@ -413,9 +413,10 @@ class NoticeTest {
           Subject: Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)
 
           Over after 2 hours: the spike at acme from 12:00 to 14:00 UTC, Wed 25 Nov.
-          Peak: 100 tickets from 12:00 to 13:00; usual: 20. In all 139 more than usual.
+          Peak: 100 tickets from 12:00 to 13:00, Wed 25 Nov; usual: 20. In all 139 more
+          than usual.
           The tag that stood out: checkout_error.
-          Now: 20 tickets from 14:00 to 15:00; usual: 20.
+          After it: 20 tickets from 14:00 to 15:00, Wed 25 Nov; usual: 20.
 
           Its tickets:
           https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A00%\
@@ -519,8 +520,8 @@ class NoticeTest {
     @Test
     void about_a_tag_that_surges() {
       assertEquals("""
-          Subject: Ticket Spike Alert! 12 with checkout_error at acme, usually none (Wed 25 Nov, 1\
-          4:00 UTC)
+          Subject: Ticket Spike Alert! 12 with checkout_error in 2 hours at acme, usually none (We\
+          d 25 Nov, 14:00 UTC)
 
           12 tickets with checkout_error at acme from 14:00 to 15:00 UTC, Wed 25 Nov.
           checkout_error: 12 in this hour and the one before; usual: none.
@@ -774,9 +775,9 @@ class NoticeTest {
     void of_the_end_is_short() {
       assertEquals("""
           {"text":"Over after 2 hours: the spike at acme from 12:00 to 14:00 UTC, Wed 25 Nov.
-          Peak: 100 tickets from 12:00 to 13:00; usual: 20. In all 139 more than usual.
+          Peak: 100 tickets from 12:00 to 13:00, Wed 25 Nov; usual: 20. In all 139 more than usual.
           The tag that stood out: checkout_error.
-          Now: 20 tickets from 14:00 to 15:00; usual: 20.
+          After it: 20 tickets from 14:00 to 15:00, Wed 25 Nov; usual: 20.
           https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A00%\
           3A00Z+created%3C2026-11-25T14%3A00%3A00Z"}
           """, payload(clear(), Format.SLACK).replace("\\n", "\n") + "\n");

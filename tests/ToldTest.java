@@ -7,6 +7,8 @@ import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
 
 import java.io.IOException;
+import java.util.Map;
+import java.util.StringJoiner;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import spikenotifier.SpikeNotifier.*;
@@ -54,8 +56,8 @@ class ToldTest extends Deliveries {
       run(Exit.OK);
       assertEquals("""
           Over after 1 hour: the spike at acme from 13:00 to 14:00 UTC, Tue 10 Nov.
-          Peak: 40 tickets from 13:00 to 14:00; usual: 10.
-          Now: 10 tickets from 14:00 to 15:00; usual: 10.
+          Peak: 40 tickets from 13:00 to 14:00, Tue 10 Nov; usual: 10.
+          After it: 10 tickets from 14:00 to 15:00, Tue 10 Nov; usual: 10.
           13:00 was counted again: 10, not 40.""", head(1));
     }
 
@@ -70,10 +72,30 @@ class ToldTest extends Deliveries {
     void of_tickets_read_in_part_says_nothing_of_all_who_wrote() throws IOException {
       desk(hour -> hour.equals(NOW) ? 300 : 10);
       config("");
-      desk.trouble = (exchange, path) -> (path.contains("export") || path.contains("page=2"))
-          && answer(500, "").takes(exchange, path);
+      desk.trouble = (exchange, path) -> {
+        var query = exchange.getRequestURI().getRawQuery();
+        boolean isFurther = path.contains("export") || query != null && query.contains("page=2");
+        return isFurther && answer(500, "").takes(exchange, path);
+      };
       run();
       assertFalse(head(0).contains("people wrote"), head(0));
+    }
+
+    /** Agents make tags, some of them by machine. */
+    @Test
+    void makes_no_address_of_a_tag_clickable() throws IOException {
+      known(720, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
+      var ticket = "{\"id\":%d,\"created_at\":\"2026-11-10T13:01:00Z\","
+          + "\"tags\":[\"https://evil.test\"]}";
+      var tickets = new StringJoiner(",");
+      for (int i = 0; i < 40; i++) tickets.add(ticket.formatted(i));
+      desk.trouble = first(1, "search.json",
+          answer(200, "{\"count\":40,\"next_page\":null,\"results\":[" + tickets + "]}"));
+      run();
+      var told = mail.received.get(0);
+      assertTrue(told.subject().contains("https[:]//evil.test"), told.subject());
+      assertFalse(told.text().contains("https://evil"), told.text());
     }
 
     @Test

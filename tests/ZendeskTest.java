@@ -307,6 +307,15 @@ class ZendeskTest extends Scenario {
     }
 
     @Test
+    void shows_no_api_token_that_zendesk_echoes_alone() throws IOException {
+      known(240, 10);
+      config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
+          + "zendesk/Credentials = agent@acme.example/token:" + API_KEY);
+      desk.trouble = always("search", answer(401, "{\"error\":\"no key " + API_KEY + "\"}"));
+      assertTrue(run(Exit.DENIED).err().contains("401 no key *** (check"));
+    }
+
+    @Test
     void signs_in_with_an_older_api_token_and_says_when_they_end() throws IOException {
       known(240, 10);
       config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
