@@ -2965,7 +2965,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isSilent = hasCause(e, SocketTimeoutException.class);
       broken++;
       if (isSilent) silent++;
-      boolean isHopeless = broken >= MOST_BROKEN || silent >= MOST_SILENT || isSilent && isOfText;
+      boolean isHopeless = broken >= MOST_BROKEN || silent >= MOST_SILENT;
       var fate = isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF;
       return new Outcome(fate, reason(e), isHopeless);
     }
@@ -3654,6 +3654,11 @@ final class SpikeNotifier implements Callable<Integer> {
   record Words(String text, String html, List<String> chat, List<String> rows, String fresh) {
     private static final int LATE = 1; // hours after the hour's end
 
+    boolean isWhole() {
+      boolean isThere = text != null && html != null && chat != null && rows != null;
+      return isThere && Stream.concat(chat.stream(), rows.stream()).noneMatch(Objects::isNull);
+    }
+
     Words titled(String title) {
       var page = html.replace("<title></title>", "<title>" + escape(title) + "</title>");
       return new Words(text, page, chat, rows, fresh);
@@ -3717,10 +3722,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Whether nothing is missing that is read later: files of out/ may have been edited. */
     boolean isWhole() {
-      return topic != null && topic.isWhole() && facts != null && facts.link != null
-          && words != null && words.text != null && words.html != null
-          && words.chat != null && words.chat.stream().noneMatch(Objects::isNull)
-          && words.rows != null && words.rows.stream().noneMatch(Objects::isNull);
+      if (topic == null || !topic.isWhole() || facts == null || words == null) return false;
+      boolean hasFacts = facts.link != null && (topic.kind != Kind.STOP || facts.usual != null);
+      return hasFacts && words.isWhole();
     }
 
     /** Whether it opens its episode. */
