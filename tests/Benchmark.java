@@ -45,25 +45,29 @@ import spikenotifier.SpikeNotifier.*;
  * <pre>
  * First fill of 4380 hours; 150 ms latency, 100 exports and 400 requests a minute, own ceiling 100
  *   tickets  requests   minutes     bound     ratio   one by one
- *     20000        25      0.23      0.25      0.93         43.8
- *    100000       106      0.98      1.06      0.93         43.8
+ *     20000        23      0.19      0.23      0.81         43.8
+ *    100000       106      0.96      1.06      0.91         43.8
  *   1000000      1071     15.99     10.71      1.49         43.8
  *
- * Requests of an hourly run: 3 in a calm hour, 10 for a spike of 200 tickets, 13 for one of 5,000
+ * Requests of an hourly run: 3 in a calm hour of up to 100 tickets, 4 in one of 1,000; 5 for a
+ * spike of 200 tickets, 9 for one of 5,000
+ *
+ * Tags: the file of 29 days at 100 tickets and 100 tags an hour: 490 kB; CPU of a calm run with it
+ * and 100 tickets, over one without: 1.13
  *
  * Memory of a spike hour, at most 50,000 of its tickets ranked
  *   tickets   live heap MB    peak RSS MB    seconds
- *      1000              8            142        3.9
- *    100000             28            178       10.4
- *   1200000             28            176        7.5
- * Memory of a first fill of 2,000,000 tickets, with -Xmx128m: 7 MB live, 153 MB RSS, 29 s
+ *      1000              9            143        3.0
+ *    100000             28            169        4.3
+ *   1200000             28            162        4.1
+ * Memory of a first fill of 2,000,000 tickets, with -Xmx64m: 168 MB RSS, 22 s
  *
- * Backtest of three years: 0.5 to 0.8 s of CPU, with --per-month as much again
+ * Backtest of three years: 0.7 s of CPU, with --per-month 1.5 s
  *
  * Seconds, the median of 7    --version    a calm hour
- * jbang, built before              1.52           2.41
- * fat jar                          0.49           1.43
- * fat jar, class archive           0.34           1.27
+ * jbang, built before              1.33           2.34
+ * fat jar                          0.51           1.54
+ * fat jar, class archive           0.41           1.19
  * </pre>
  */
 final class Benchmark {
@@ -209,7 +213,7 @@ final class Benchmark {
       var counts = new TreeMap<String, Long>();
       for (int i = 0; i < 2 * tickets; i++) {
         int rank = (int) Math.pow(100, random.nextDouble()); // the odds of a rank fall with it
-        counts.merge("topic_of_" + rank, 1L, Long::sum);
+        counts.merge("topic_" + rank, 1L, Long::sum);
       }
       tags.put(hour, tickets, counts);
     }
