@@ -414,6 +414,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final NavigableMap<Hour, Verdict> verdicts = new TreeMap<>(); // of this run
     private boolean isInMemory; // something here cannot be read or written
     private boolean hasSaidClock;
+    private boolean isClockFar; // from Zendesk's
     private Hour last;
     private HourTickets lastTickets;
     private Patience counting;
@@ -471,12 +472,12 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         countLast();
         runPasses();
-      } catch (Fault e) { // what waits is sent all the same
+      } catch (Fault e) {
         world.warn(e.getMessage());
         exits.add(e.exit);
-        delivery.send(waiting());
       }
-      if (!isDryRun && !isInMemory) tidyUp();
+      delivery.send(waiting()); // what waits is sent, also where nothing could be judged
+      if (!isDryRun && !isInMemory && !isClockFar) tidyUp();
       delivery.sayWhatWaits(waiting());
       verdicts.values().forEach(this::print);
       world.detail(plural(zendesk.requests(), "request") + " to Zendesk");
@@ -488,19 +489,25 @@ final class SpikeNotifier implements Callable<Integer> {
       if (history.judged() == null) history.beginMonitoring(last);
       var backfill = new Backfill(zendesk, history, tags, true, this::save, world);
       boolean isChecked = backfill.checkInAHurry(last);
-      if (backfill.hasLostSight()) exits.add(Exit.ZENDESK);
-      if (!history.knows(last)) {
-        delivery.send(waiting());
-        return;
-      }
+      if (isDisbelieved(last, backfill)) return;
       pass(isChecked, !backfill.leavesSomething(config.numHours));
 
       if (backfill.leavesSomething(config.numHours)) {
         isChecked = backfill.fill(config.numHours);
         if (backfill.isDown()) exits.add(backfill.exit());
+        if (isDisbelieved(last, backfill)) return;
         pass(isChecked, true);
         if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
       }
+    }
+
+    /** Whether the hour's count is that of a client which sees nothing, so that it is forgotten. */
+    private boolean isDisbelieved(Hour hour, Backfill backfill) {
+      if (backfill.hasLostSight()) exits.add(Exit.ZENDESK);
+      if (history.knows(hour)) return false;
+      verdicts.remove(hour);
+      save(); // the first pass may have stored it
+      return true;
     }
 
     /** Whether the past that the last hour is compared with could not be read. */
@@ -581,6 +588,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isChecked = !backfill.leavesSomething(config.numHours)
           || backfill.fill(config.numHours);
       if (backfill.isDown()) exits.add(backfill.exit());
+      if (isDisbelieved(chosen, backfill)) return Exit.worst(exits);
 
       var judge = new Judge(rule, history.counts());
       var verdict = judge.verdict(chosen);
@@ -646,13 +654,13 @@ final class SpikeNotifier implements Callable<Integer> {
         return;
       }
       var ahead = Duration.between(world.clock.instant(), there);
-      boolean isFar = ahead.abs().compareTo(FAR) > 0;
-      if (isFar) {
+      isClockFar = ahead.abs().compareTo(FAR) > 0; // then nothing is given up or deleted
+      if (isClockFar) {
         sayClock("this machine's clock is %s %s Zendesk's, which says %s: that one is followed "
             .formatted(span(ahead.abs()), ahead.isNegative() ? "ahead of" : "behind", there)
             + "(set the clock)");
       }
-      world.skew = isFar || ahead.isNegative() ? ahead : Duration.ZERO;
+      world.skew = isClockFar || ahead.isNegative() ? ahead : Duration.ZERO;
     }
 
     private void sayClock(String words) {
@@ -1957,6 +1965,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private Hour checked; // from here on the time before the last hour is checked
     private Progress progress;
     private boolean isChecked;
+    private boolean isCheckedInParts; // since the whole could not be counted
     private boolean hasLostSight;
     private boolean isOver;
     private Fault down; // why Zendesk gives nothing, or null
@@ -2012,6 +2021,7 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var hour : history.knownBefore(last, CHECKED)) seen += history.at(hour);
       Long total = counted(span);
       if (total == null) {
+        isCheckedInParts = true;
         aside.add(span);
         return false;
       }
@@ -2140,7 +2150,10 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void makeTrue(Span span, long total) {
-      if (isTrue(span, total)) {
+      long seen = span.each().filter(history::knows).mapToLong(history::at).sum();
+      if (total == 0 && seen >= SEEN && isCheckedInParts) {
+        loseSight(seen);
+      } else if (isTrue(span, total)) {
         world.detail("%s to %s: true".formatted(span.from, span.to));
       } else if (span.hours() == 1) {
         store(span.from, total);
@@ -4750,6 +4763,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var trouble = read(zendesk.export(hour, end, Zendesk.PAGE, patience), hour, world);
       if (!trouble.isEmpty() && count <= Zendesk.SEARCH_MOST) {
         trouble = read(zendesk.search(hour, nextPage, patience), hour, world);
+      } else if (!trouble.isEmpty()) { // big pages may be too slow for Zendesk
+        trouble = read(zendesk.export(hour, end, Zendesk.SMALL_PAGE, patience), hour, world);
       }
       missing = "";
       if (size() >= MOST) {
@@ -6181,6 +6196,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var text = Disk.read(file, Exit.HISTORY);
         if (text == null) return null;
         var state = JSON.readValue(text, State.class);
+        if (state != null && state.toRecheck == null) state.toRecheck = new TreeSet<>();
         if (state != null && state.account != null && state.query != null) return state;
       } catch (Fault e) {
         troubles.add(e.getMessage());
@@ -6400,7 +6416,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var cell = header.dateColumn < cells.size() ? cells.get(header.dateColumn) : "";
       try {
         var date = LocalDate.parse(cell, DATE);
-        if (date.getYear() >= 2000 && date.getYear() < 2200) return date; // else Counts were huge
+        boolean isPlausible = date.getYear() >= 1980 && date.getYear() < 2200; // else Counts were huge
+        if (isPlausible) return date; // --hour looks back from 2000 on
       } catch (DateTimeException e) {
         // said below
       }
@@ -7423,6 +7440,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Duration LONGEST_WAIT = Duration.ofMinutes(2);
     private static final int LONGEST_REASON = 16_384; // bytes read of an error page
     private static final Instant FIRST_PLAUSIBLE = Instant.parse("2020-01-01T00:00:00Z");
+    private static final Instant LAST_PLAUSIBLE = Instant.parse("2199-01-01T00:00:00Z");
 
     private final World world;
     private final Pace pace;
@@ -7555,7 +7573,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void noteTime(HttpHeaders headers) {
       var date = date(headers.firstValue("date").orElse(""));
-      boolean isPlausible = date != null && date.isAfter(FIRST_PLAUSIBLE);
+      boolean isPlausible = date != null && date.isAfter(FIRST_PLAUSIBLE)
+          && date.isBefore(LAST_PLAUSIBLE);
       if (isPlausible) serverTime = date;
     }
 

@@ -302,4 +302,63 @@ class AlarmTest extends Scenario {
       assertEquals(expected.strip(), printed.replaceAll("(?m)^hour=.*\n", "").strip());
     }
   }
+
+  @Nested
+  class A_client_that_sees_nothing {
+    private void sees(long inTheLastHour) throws IOException {
+      Fakes.known(folder, NOW.plus(-240), NOW, 20);
+      Fakes.tagged(folder, NOW, 20, Map.of());
+      desk(hour -> hour.equals(NOW) ? inTheLastHour : 0);
+    }
+
+    /** The check of the day fails once, or so long that it is made in parts. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 6})
+    void is_found_out_by_the_patient_pass_too(int failures) throws IOException {
+      sees(0);
+      desk.trouble = first(failures, "count", answer(503, ""));
+      var outcome = run(Exit.ZENDESK);
+      assertTrue(outcome.err().contains("every count is 0"), outcome.err());
+      assertEquals("", outcome.out());
+      assertFalse(history().knows(NOW));
+      assertEquals(20, history().at(NOW.plus(-3)));
+    }
+
+    @Test
+    void ends_with_69_although_the_hour_has_tickets() throws IOException {
+      sees(20);
+      desk.trouble = first(1, "count", answer(503, ""));
+      run(Exit.ZENDESK);
+    }
+
+    @Test
+    void is_found_out_for_a_chosen_hour() throws IOException {
+      sees(0);
+      run(Exit.ZENDESK, "--hour", NOW.name());
+      assertFalse(history().knows(NOW));
+    }
+  }
+
+  @Nested
+  class A_date_of_zendesk {
+    @Test
+    void that_cannot_be_is_not_believed() throws IOException {
+      known(240, 10);
+      desk.date = () -> Instant.parse("9999-12-31T23:30:00Z");
+      run(Exit.OK);
+      assertEquals(NOW.plus(1), history().end());
+    }
+
+    /** One of the two clocks is wrong, so what waits is kept. */
+    @Test
+    void that_is_far_off_gives_nothing_up() throws IOException {
+      known(240, 10);
+      config("email/Port = 1\nkept = yes");
+      run(Exit.TRY_LATER);
+      var right = clock;
+      desk.date = () -> right.plus(Duration.ofDays(30));
+      run();
+      assertEquals(1, files("outbox").size());
+    }
+  }
 }

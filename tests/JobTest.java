@@ -3,7 +3,9 @@ package spikenotifier;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
+import static spikenotifier.Desk.Trouble.where;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -285,6 +287,37 @@ class JobTest extends Scenario {
           true);
       assertEquals(70, SpikeNotifier.execute(world, "-c", folder + "/auth.ini"));
       assertTrue(err.toString().startsWith("java.lang.OutOfMemoryError: made up"));
+    }
+  }
+
+  @Nested
+  class What_was_stored {
+    /** Its fill looks back into 1999, which has to be readable ever after. */
+    @Test
+    void for_the_oldest_hour_that_can_be_chosen_is_read_again() throws IOException {
+      known(240, 10);
+      run(Exit.OK, "--hour", "2000-01-03T00");
+      run(Exit.OK);
+    }
+
+    @Test
+    void in_an_edited_state_is_no_bug() throws IOException {
+      known(240, 10);
+      var state = folder.resolve("out/history.csv.state");
+      Files.writeString(state, Fakes.read(state).replaceFirst("\"again\" : \\[ *]",
+          "\"again\" : null"));
+      run(Exit.OK);
+    }
+
+    /** Big pages are too slow for Zendesk. */
+    @Test
+    void of_1500_tickets_is_read_by_smaller_pages() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 1500 : 10);
+      known(240, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
+      desk.trouble = where("page[size]=1000", answer(504, ""));
+      run(Exit.OK);
+      assertFalse(mail.received.get(0).text().contains("Ranked from"));
     }
   }
 }
