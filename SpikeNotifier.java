@@ -399,6 +399,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Duration FIRST_PAGE = Duration.ofSeconds(30);
     private static final Duration READING = Duration.ofMinutes(2); // a spike's further tickets
     private static final Duration GLANCE = Duration.ofSeconds(10); // what the next hour holds yet
+    private static final int MOST_LINES = 5; // said of one file
 
     private final Config config;
     private final World world;
@@ -428,11 +429,19 @@ final class SpikeNotifier implements Callable<Integer> {
       this.rule = new Rule(config);
       this.zendesk = new Zendesk(config, world);
       this.history = History.open(config.historyFile, config.zendeskHost, config.query);
-      history.troubles.forEach(this::goOnInMemory);
+      few(history.troubles).forEach(this::goOnInMemory);
       this.tags = TagHistory.read(config.historyFile);
-      tags.badLines.forEach(world::warn);
+      few(tags.badLines).forEach(world::warn);
       this.ledger = openLedger();
       this.delivery = new Delivery(config, world, ledger, isDryRun);
+    }
+
+    /** A file that a spreadsheet has rewritten may be wrong in every line. */
+    private static List<String> few(List<String> lines) {
+      if (lines.size() <= MOST_LINES) return lines;
+      var few = new ArrayList<>(lines.subList(0, MOST_LINES));
+      few.add("and so on, " + plural(lines.size() - MOST_LINES, "more line"));
+      return few;
     }
 
     private Ledger openLedger() {
@@ -510,11 +519,14 @@ final class SpikeNotifier implements Callable<Integer> {
       return true;
     }
 
-    /** Whether the past that the last hour is compared with could not be read. */
+    /** Whether the hour would be judged, could the past that it is compared with be read. */
     private boolean couldNotBeJudged(Backfill backfill) {
-      boolean isLearning = verdicts.get(last) instanceof Learning;
+      if (!(verdicts.get(last) instanceof Learning learning)) return false;
+      int unread = new Baselines(rule, history.counts()).samples(last).unknown().size();
+      boolean lacksSamples = learning.samples() + unread >= learning.needed();
       int much = Math.min(168, config.numHours / 2); // hours; a young desk may lack a few, too
-      return isLearning && backfill.leavesHours() && backfill.unknown(config.numHours) >= much;
+      boolean lacksMuch = backfill.unknown(config.numHours) >= much;
+      return backfill.leavesHours() && (lacksSamples || lacksMuch);
     }
 
     /** Judges and sends. @param isLastPass whether this run reads no more of the past */
@@ -6416,8 +6428,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var cell = header.dateColumn < cells.size() ? cells.get(header.dateColumn) : "";
       try {
         var date = LocalDate.parse(cell, DATE);
-        boolean isPlausible = date.getYear() >= 1980 && date.getYear() < 2200; // else Counts were huge
-        if (isPlausible) return date; // --hour looks back from 2000 on
+        // --hour looks back from the year 2000 on; wider, and Counts were huge
+        if (date.getYear() >= 1980 && date.getYear() < 2200) return date;
       } catch (DateTimeException e) {
         // said below
       }

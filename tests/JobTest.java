@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Desk.Trouble;
 import spikenotifier.Fakes.MailServer;
 import spikenotifier.SpikeNotifier.*;
 
@@ -318,6 +319,32 @@ class JobTest extends Scenario {
       desk.trouble = where("page[size]=1000", answer(504, ""));
       run(Exit.OK);
       assertFalse(mail.received.get(0).text().contains("Ranked from"));
+    }
+
+    /** As where somebody exchanged the commas: told in a few lines, and in nobody's way. */
+    @Test
+    void in_tags_that_are_wrong_in_every_line_is_told_in_six() throws IOException {
+      known(240, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of("x", 3L));
+      var tags = folder.resolve("out/history.csv.tags");
+      var wrong = Fakes.read(tags).replace(",", ";");
+      Files.writeString(tags, wrong);
+      var err = run(Exit.OK).err();
+      assertEquals(6, err.lines().count(), err);
+      assertEquals(wrong, Fakes.read(tags));
+    }
+
+    /** Just the hours that this one is compared with cannot be read: it is not judged, no "0". */
+    @Test
+    void lacks_the_samples_ends_with_69() throws IOException {
+      desk.trouble = (exchange, path) -> {
+        for (int day = 1; day <= 10; day++) {
+          var sample = Trouble.holding(NOW.plus(-24 * day), answer(500, ""));
+          if (sample.takes(exchange, path)) return true;
+        }
+        return false;
+      };
+      run(Exit.ZENDESK);
     }
   }
 }
