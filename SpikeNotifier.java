@@ -1412,7 +1412,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     void print(World world, Double perMonth, boolean json) {
-      var verdicts = judge(own).verdicts(json ? start : first);
+      var from = first;
+      if (json) from = start; // programs get the hours that still learn, too
+      var verdicts = judge(own).verdicts(from);
       var judged = verdicts.stream().filter(Judged.class::isInstance).map(Verdict::hour).toList();
       if (judged.isEmpty()) {
         throw Exit.HISTORY.fault("%s: holds no hour that could be judged (expected a history of "
@@ -5749,7 +5751,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** All bars, to be shown, and the one that decides; of alone and together the easier counts. */
+  /** All of them, to be shown, and the one that decides; of alone and together the easier. */
   record Thresholds(List<Threshold> all, Threshold effective) {
     /** The smallest count that is a spike. */
     long least() {
@@ -5869,7 +5871,12 @@ final class SpikeNotifier implements Callable<Integer> {
       return new Threshold("MinTickets", () -> "at least " + plural(least, "ticket"), least, false);
     }
 
-    /** The highest of the bars that all have to be passed decides. */
+    /**
+     * The highest threshold decides, since all of them have to be passed.
+     *
+     * @param standsOut the one of {@code shown} that counts
+     * @param shown     alone, and with the hour before
+     */
     private static Thresholds thresholdsOf(Threshold standsOut, List<Threshold> shown,
         List<Threshold> others) {
       var all = new ArrayList<>(shown);
@@ -6855,7 +6862,8 @@ final class SpikeNotifier implements Callable<Integer> {
         Pattern.compile("\\s++(?![A-Za-z]+\\s*(=|:(\\s|$))).+");
     private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
 
-    final List<String> mistakes = new ArrayList<>();
+    final List<String> mistakes = new ArrayList<>(); // a line each
+    private final Set<String> wrongKeys = new HashSet<>();
     final Path folder; // the INI's own, which every path is relative to
     protected final List<String> secrets = new ArrayList<>();
     final Set<String> asked = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
@@ -6965,12 +6973,12 @@ final class SpikeNotifier implements Callable<Integer> {
     void check(String key, boolean right, String wrong, String expected) {
       boolean matters = !offline || key.matches("\\[(default|misc|spike)] .*");
       if (right || !matters) return;
+      wrongKeys.add(key);
       mistakes.add("%s: %s: %s (expected %s)".formatted(Disk.shown(file), key, wrong, expected));
     }
 
     boolean isWrong(String key) {
-      var start = "%s: %s: ".formatted(Disk.shown(file), key);
-      return mistakes.stream().anyMatch(mistake -> mistake.startsWith(start));
+      return wrongKeys.contains(key);
     }
 
     /** The sections whose name matches, "webhook" even where it is not there. */
