@@ -496,10 +496,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void runPasses() {
       if (history.judged() == null) history.beginMonitoring(last);
+      history.forgetAfter(last);
       var backfill = new Backfill(zendesk, history, tags, true, this::save, world);
       boolean isChecked = backfill.checkInAHurry(last);
       if (isDisbelieved(last, backfill)) return;
-      pass(isChecked, !backfill.leavesSomething(config.numHours));
+      pass(isChecked, isChecked && backfill.unknown(config.numHours) == 0);
 
       if (backfill.leavesSomething(config.numHours)) {
         isChecked = backfill.fill(config.numHours);
@@ -529,18 +530,24 @@ final class SpikeNotifier implements Callable<Integer> {
       return backfill.leavesHours() && (lacksSamples || lacksMuch);
     }
 
-    /** Judges and sends. @param isLastPass whether this run reads no more of the past */
-    private void pass(boolean isChecked, boolean isLastPass) {
+    /**
+     * Judges and sends. Before the past is whole spikes alone are told, and all else is judged
+     * again, so that a kill then closes nothing.
+     *
+     * @param isPastWhole whether this run will know no more of it
+     */
+    private void pass(boolean isChecked, boolean isPastWhole) {
+      boolean tellsAll = isChecked && isPastWhole && !isInMemory;
       var judge = new Judge(rule, history.counts());
       for (var hour : unjudged()) {
         var verdict = judge.verdict(hour);
         verdicts.put(hour, verdict);
         if (verdict instanceof Spike spike) notify(spike, judge);
-        if (verdict instanceof Calm calm && isChecked && !isInMemory) notifyOfEnd(calm, judge);
-        boolean mayBeJudgedYet = verdict instanceof Learning && !isLastPass;
+        if (verdict instanceof Calm calm && tellsAll) notifyOfEnd(calm, judge);
+        boolean mayChange = !isPastWhole && !(verdict instanceof Spike);
         boolean isEndUntold = verdict instanceof Calm && !isChecked
             && ledger.open(Kind.SPIKE, hour) != null;
-        if (mayBeJudgedYet || isEndUntold) history.recheck(hour);
+        if (mayChange || isEndUntold) history.recheck(hour);
         else history.wasJudged(hour);
       }
       save();
@@ -548,8 +555,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isInMemory) return;
 
       readTagsOfLast();
-      if (isChecked) notifyOfStop(judge);
-      notifyOfTags(judge);
+      if (tellsAll) notifyOfStop(judge);
+      if (isPastWhole) notifyOfTags(judge);
       save();
       if (!waiting().isEmpty()) delivery.send(waiting());
     }
@@ -607,7 +614,8 @@ final class SpikeNotifier implements Callable<Integer> {
       verdicts.put(chosen, verdict);
       boolean isNews = newest.since(chosen) < Hour.NEWS;
       if (isNews && verdict instanceof Spike spike) notify(spike, judge);
-      if (isNews && verdict instanceof Calm calm && isChecked) notifyOfEnd(calm, judge);
+      boolean tellsEnd = isNews && isChecked && !isInMemory;
+      if (verdict instanceof Calm calm && tellsEnd) notifyOfEnd(calm, judge);
       save();
       var ofHour = waiting();
       ofHour.removeIf(entry -> !entry.hour.equals(chosen));
@@ -2348,6 +2356,7 @@ final class SpikeNotifier implements Callable<Integer> {
       long read = 0;
       for (var hour : hours.values()) read += hour.tickets;
       boolean isMostlyThere = read * 10 >= total * 9;
+      if (!isMostlyThere) pageSize = Zendesk.SMALL_PAGE; // big pages may be too slow for Zendesk
       if (isOver || !isMostlyThere) return false;
       span.each().forEach(hour -> hours.getOrDefault(hour, new Exported()).putInto(tags, hour));
       unsaved++;
@@ -6287,6 +6296,13 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Notes that the first run is on, so that nothing before that hour is news. */
     void beginMonitoring(Hour hour) {
       state.monitoredSince = hour;
+    }
+
+    /** A clock that was ahead once may have left hours that are not there yet as judged. */
+    void forgetAfter(Hour last) {
+      state.toRecheck.tailSet(last, false).clear();
+      boolean isAhead = state.judged != null && state.judged.isAfter(last);
+      if (isAhead) state.judged = known.lowerKey(last);
     }
 
     boolean isBeforeMonitoring(Hour hour) {

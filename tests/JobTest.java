@@ -8,6 +8,7 @@ import static spikenotifier.Desk.Trouble.first;
 import static spikenotifier.Desk.Trouble.where;
 
 import java.io.IOException;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.time.Clock;
 import java.time.Duration;
@@ -345,6 +346,62 @@ class JobTest extends Scenario {
         return false;
       };
       run(Exit.ZENDESK);
+    }
+
+    /** By a clock that was ahead once: the hours that runs missed are judged all the same. */
+    @Test
+    void as_judged_in_the_future_hides_no_missed_hour() throws IOException {
+      known(240, 10);
+      var state = folder.resolve("out/history.csv.state");
+      Files.writeString(state, Fakes.read(state).replace("2026-11-10T12", "2027-11-10T12"));
+      desk(hour -> hour.equals(NOW) ? 90 : 10);
+      config("");
+      later(5);
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+    }
+
+    /** The first pass knows a part of the past alone, by which the hour is a calm one. */
+    @Test
+    void by_a_run_that_was_killed_amid_the_past_loses_no_alarm() throws IOException {
+      desk(hour -> hour.equals(NOW) ? 50 : NOW.since(hour) > 168 ? 60 : 10);
+      config("");
+      Fakes.known(folder, NOW.plus(-240), NOW.plus(-168), 60);
+      Fakes.known(folder, NOW.plus(-30), NOW, 10);
+      var dying = new Ticker() {
+        @Override
+        public void sleep(long millis) {
+          if (millis > 0) throw new OutOfMemoryError("killed");
+        }
+      };
+      desk.trouble = where("created<2026-11-09T07", answer(503, ""));
+      SpikeNotifier.execute(new World(Clock.fixed(clock, ZoneOffset.UTC), dying, timeout, env,
+          new StringWriter(), new StringWriter(), true), "-c", folder + "/auth.ini");
+      desk.trouble = Trouble.NONE;
+      later(1);
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+    }
+
+    /** A spike by the whole past, calm by the part that is known at first: told as one alone. */
+    @Test
+    void in_part_tells_no_end_or_tag_of_an_hour_that_is_a_spike() throws IOException {
+      config("spike/TagSurges = yes");
+      Fakes.known(folder, NOW.plus(-40), NOW, 10);
+      Fakes.tagged(folder, NOW, 10, Map.of());
+      run(Exit.OK);
+      assertEquals(List.of("2026-11-10T13.spike.json"), files("sent"));
+    }
+
+    /** With nothing to compare with, each hour is said once. */
+    @Test
+    void of_a_young_desk_piles_up_no_hours() throws IOException {
+      desk(hour -> NOW.plus(-10).isBefore(hour) ? 10 : 0);
+      config("");
+      for (int i = 0; i < 5; i++) {
+        assertTrue(run(Exit.OK).out().lines().count() <= 2);
+        later(1);
+      }
     }
   }
 }
