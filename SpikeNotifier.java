@@ -70,6 +70,7 @@ package spikenotifier;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.annotation.JsonAutoDetect;
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
@@ -723,14 +724,14 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean wasFalseEnd = newest != null && newest.hour.equals(spike.hour());
       var open = openEpisode(spike.hour());
       if (open == null || wasFalseEnd) return true;
-      return config.repeat.shouldNotify(spike.count(), open.facts().count());
+      return config.repeat.shouldNotify(spike.count(), open.facts.count());
     }
 
     /** Null where none is open, and where one that is may have ended in hours that are unknown. */
     private Notice openEpisode(Hour hour) {
       var open = ledger.open(Kind.SPIKE, hour);
       if (open == null) return null;
-      var since = Hour.range(open.topic().hour().plus(1), hour);
+      var since = Hour.range(open.topic.hour().plus(1), hour);
       if (since.anyMatch(each -> !history.knows(each))) return null;
       return open;
     }
@@ -781,7 +782,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean stopped = stop.verdict() == Flow.STOPPED;
       boolean resumed = stop.verdict() == Flow.AGAIN;
       if (open == null && stopped) add(writer.stop(last, stop));
-      boolean isLater = open != null && open.topic().hour().isBefore(last);
+      boolean isLater = open != null && open.topic.hour().isBefore(last);
       if (isLater && resumed) addEnd(writer.resumed(last, stop, told(open)));
     }
 
@@ -878,10 +879,10 @@ final class SpikeNotifier implements Callable<Integer> {
         case OUTBOX -> "queued";
         case REFUSED -> "refused";
         case SENT -> {
-          boolean isUntold = notice.accepted().isEmpty() && notice.passed().isEmpty();
-          if (isUntold) yield "none";
+          if (!notice.isTold()) yield "none";
           if (!entry.isOfThisRun) yield "already-sent";
-          yield notice.accepted().isEmpty() ? "passed-by" : "sent";
+          if (notice.isHeard()) yield "sent";
+          yield "passed-by";
         }
       };
     }
@@ -1049,7 +1050,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var made = new ArrayList<Notice>();
       boolean isMade = check("sample", () -> {
         made.add(sample(last));
-        return made.get(0).topic().subject();
+        return made.get(0).topic.subject();
       });
       if (!isMade) return;
       var sample = made.get(0);
@@ -1068,7 +1069,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static String sent(Notice sample, Receiver receiver) {
-      var outcome = receiver.send(sample, sample.words());
+      var outcome = receiver.send(sample, sample.words);
       if (outcome.fate() == Fate.ACCEPTED) return receiver.place() + " took it for "
           + receiver.name();
       throw Exit.TRY_LATER.fault("%s: %s: %s", receiver.place(), receiver.name(), outcome.words());
@@ -1260,26 +1261,24 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static String inWords(Notice notice) {
       var words = new StringBuilder(what(notice));
-      notice.accepted().forEach((receiver, time) ->
+      notice.accepted.forEach((receiver, time) ->
           words.append(", to ").append(receiver).append(" at ").append(time));
-      notice.passed().forEach((receiver, newer) ->
+      notice.passed.forEach((receiver, newer) ->
           words.append(", to ").append(receiver).append(" by the newer ").append(newer));
-      notice.refused().forEach((receiver, reason) ->
+      notice.refused.forEach((receiver, reason) ->
           words.append(", refused by ").append(receiver).append(" (").append(reason).append(")"));
-      boolean isUntold = notice.accepted().isEmpty() && notice.passed().isEmpty()
-          && notice.refused().isEmpty();
-      if (isUntold) words.append(", to nobody");
+      if (!notice.isTold() && notice.refused.isEmpty()) words.append(", to nobody");
       return words.toString();
     }
 
     private static String what(Notice notice) {
-      var tickets = plural(notice.facts().count(), "ticket");
-      return switch (notice.topic().kind()) {
+      var tickets = plural(notice.facts.count(), "ticket");
+      return switch (notice.topic.kind()) {
         case SPIKE -> "a spike of " + tickets;
         case CLEAR -> "the all-clear";
         case STOP -> "that tickets stopped";
         case RESUMED -> "that tickets come again";
-        case TAG -> tickets + " with " + notice.facts().cause();
+        case TAG -> tickets + " with " + notice.facts.cause();
         case SAMPLE -> "a sample";
       };
     }
@@ -1291,8 +1290,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (verdict instanceof Calm) return ", since it is calm.";
       var open = ledger.open(Kind.SPIKE, hour);
       if (open != null) {
-        return ": Repeat = " + lower(config.repeat.name()) + ", and " + open.topic().hour().name()
-            + " was told with " + plural(open.facts().count(), "ticket") + ".";
+        return ": Repeat = " + lower(config.repeat.name()) + ", and " + open.topic.hour().name()
+            + " was told with " + plural(open.facts.count(), "ticket") + ".";
       }
       return ": no notice of it lies in " + Disk.shown(config.outFolder) + ". No run judged it a "
           + "spike (other settings, another count, more than a week late), a later hour had been "
@@ -2109,7 +2108,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       if (!isChecked && !history.knownBefore(last, 1).isEmpty()) check();
       if (hasLostSight) return false;
-      for (var gap : gaps(last.plus(-numHours), last)) reconcile(gap, null);
+      for (var gap : gaps(last.plus(-numHours), last)) reconcile(gap);
       while (!aside.isEmpty() && !isOver()) takeUp(aside.poll());
       isChecked = isChecked || !isOver();
       if (!isOver()) readTags();
@@ -2119,7 +2118,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void takeUp(Span span) {
       if (span.hours() > 1) {
-        halve(span, null);
+        reconcileHalves(span);
         return;
       }
       unreadable++;
@@ -2139,6 +2138,14 @@ final class SpikeNotifier implements Callable<Integer> {
       Stream<Hour> each() {
         return Hour.range(from, to);
       }
+
+      Span newerHalf() {
+        return new Span(from.plus(hours() / 2), to);
+      }
+
+      Span olderHalf() {
+        return new Span(from, from.plus(hours() / 2));
+      }
     }
 
     /** The unknown hours as spans, the newest first. */
@@ -2153,19 +2160,16 @@ final class SpikeNotifier implements Callable<Integer> {
         var from = to;
         while (first.isBefore(from) && isWanted.test(from.plus(-1))) from = from.plus(-1);
         if (from.isBefore(to)) spans.add(new Span(from, to));
-        to = from.isBefore(to) ? from : to.plus(-1);
+        if (from.equals(to)) to = to.plus(-1);
+        else to = from;
       }
       return spans;
     }
 
-    /**
-     * @param derived how many tickets the span holds by what was counted already, or null
-     * @return how many it holds, or null when that could not be read
-     */
-    private Long reconcile(Span span, Long derived) {
+    /** @return how many tickets the span holds, or null when that could not be read */
+    private Long reconcile(Span span) {
       if (isOver()) return null;
-      boolean isDerived = derived != null && derived > 0 && span.hours() > 1;
-      Long total = isDerived ? derived : counted(span);
+      var total = counted(span);
       if (total == null) aside.add(span);
       else makeTrue(span, total);
       return total;
@@ -2182,7 +2186,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (unsaved >= SAVED_EVERY) save();
         progress.show(stored);
       } else if (isExportCheaper(span, total)) {
-        if (!export(span, total)) halve(span, null);
+        if (!export(span, total)) reconcileHalves(span);
       } else if (total > MANY * span.hours() || isExportBroken() && hasUnknown(span)) {
         countEach(span);
       } else {
@@ -2220,20 +2224,27 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void halve(Span span, Long total) {
+    /** Of a span that was counted: its older half holds what the newer one leaves. */
+    private void halve(Span span, long total) {
+      var newer = reconcile(span.newerHalf());
+      boolean isDerived = newer != null && newer < total && span.olderHalf().hours() > 1;
+      if (!isDerived) reconcile(span.olderHalf());
+      else if (!isOver()) makeTrue(span.olderHalf(), total - newer);
+    }
+
+    /** Of a span that could not be counted, or whose total an export has put in doubt. */
+    private void reconcileHalves(Span span) {
       if (span.hours() == 1) {
         aside.add(span);
         return;
       }
-      var middle = span.from.plus(span.hours() / 2);
-      var newer = reconcile(new Span(middle, span.to), null);
-      boolean isKnown = total != null && newer != null;
-      reconcile(new Span(span.from, middle), isKnown ? Long.valueOf(total - newer) : null);
+      reconcile(span.newerHalf());
+      reconcile(span.olderHalf());
     }
 
     private void countEach(Span span) {
       for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
-        reconcile(new Span(hour, hour.plus(1)), null);
+        reconcile(new Span(hour, hour.plus(1)));
       }
     }
 
@@ -2607,7 +2618,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (newest == null || newest.kind != opening) return null;
       Notice heard = null;
       for (var entry : episode(read(newest))) {
-        boolean isHeard = entry.isWaiting() || !read(entry).accepted.isEmpty();
+        boolean isHeard = entry.isWaiting() || read(entry).isHeard();
         if (isHeard && !entry.hour.isAfter(upTo)) heard = read(entry);
       }
       return heard;
@@ -2764,7 +2775,7 @@ final class SpikeNotifier implements Callable<Integer> {
         for (var receiver : unanswered(notice)) {
           var newer = newer(entry, receiver.name());
           if (newer == null) continue;
-          notice.passed.put(receiver.name(), newer.label());
+          notice.passBy(receiver.name(), newer);
           isPassed = true;
         }
         if (isPassed) saveOrWarn(entry);
@@ -2827,8 +2838,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var name = receiver.name();
       var about = receiver.place() + (name.contains("@") ? ": " + name : "");
       if (outcome.fate == Fate.ACCEPTED) {
-        notice.accepted.put(name, world.now().truncatedTo(ChronoUnit.SECONDS).toString());
-        notice.tries.remove(name);
+        notice.accept(name, world.now());
         for (var other : ledger.waiting()) ledger.read(other).makeDue(name);
         return;
       }
@@ -2837,7 +2847,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isUsedUp = notice.tries(name) >= TRIES;
       if (outcome.fate == Fate.REFUSED || isUsedUp) {
         var why = isUsedUp ? "no yes in " + TRIES + " tries, at last: " : "";
-        notice.refused.put(name, why + outcome.words);
+        notice.refuse(name, why + outcome.words);
         world.warn(about + " refuses " + entry.fileName + ": " + why + outcome.words);
       } else {
         world.warn(about + " takes " + entry.fileName + " later: " + outcome.words);
@@ -2864,8 +2874,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private void settle(FiledNotice entry) {
       var notice = ledger.read(entry);
       if (!unanswered(notice).isEmpty()) return;
-      boolean isRefused = notice.accepted.isEmpty() && notice.passed.isEmpty();
-      move(entry, isRefused ? Place.REFUSED : Place.SENT);
+      if (notice.isTold()) move(entry, Place.SENT);
+      else move(entry, Place.REFUSED);
     }
 
     /** At the end of a run. */
@@ -2894,7 +2904,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (left.isEmpty()) return;
       var words = notice.words.asOf(world.now(), notice.topic, config);
       world.result("Subject: " + notice.subject() + "\n\n" + words.text());
-      for (var receiver : left) notice.accepted.put(receiver.name(), "dry-run");
+      for (var receiver : left) notice.accept(receiver.name(), world.now());
     }
 
     /** Gives up what nobody has taken for a week, and lays aside what is no notice. */
@@ -2913,7 +2923,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void giveUp(FiledNotice entry) {
       exits.add(Exit.TRY_LATER);
-      var place = ledger.read(entry).accepted.isEmpty() ? Place.REFUSED : Place.SENT;
+      var place = Place.REFUSED;
+      if (ledger.read(entry).isHeard()) place = Place.SENT;
       move(entry, place);
       world.warn(entry.fileName + " is older than a week and given up, see "
           + Disk.shown(ledger.folder(place)));
@@ -3729,19 +3740,39 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /**
    * One notice, as it lies in the outbox: without receivers, which the config of the moment of
-   * sending names. What each of them answered is noted in its maps.
-   *
-   * @param accepted the time by receiver: a mail address, or "webhook"
-   * @param refused  the refusal by receiver
-   * @param passed   by receiver the newer notice of the episode that was told instead
+   * sending names. It notes what each of them has answered.
    */
-  record Notice(Topic topic, Facts facts, Words words, Map<String, String> accepted,
-      Map<String, String> refused, Map<String, String> passed, Map<String, Tries> tries) {
-    Notice {
-      accepted = byReceiver(accepted);
-      refused = byReceiver(refused);
-      passed = byReceiver(passed);
-      tries = byReceiver(tries);
+  @JsonAutoDetect(fieldVisibility = JsonAutoDetect.Visibility.ANY)
+  static final class Notice {
+    final Topic topic;
+    final Facts facts;
+    final Words words;
+    // all by receiver, as Receiver.name has it
+    private final Map<String, String> accepted; // when
+    private final Map<String, String> refused; // why
+    private final Map<String, String> passed; // the newer notice of the episode that serves it
+    private final Map<String, Tries> tries;
+
+    Notice(Topic topic, Facts facts, Words words) {
+      this(topic, facts, words, null, null, null, null);
+    }
+
+    @JsonCreator
+    private Notice(
+        @JsonProperty("topic") Topic topic,
+        @JsonProperty("facts") Facts facts,
+        @JsonProperty("words") Words words,
+        @JsonProperty("accepted") Map<String, String> accepted,
+        @JsonProperty("refused") Map<String, String> refused,
+        @JsonProperty("passed") Map<String, String> passed,
+        @JsonProperty("tries") Map<String, Tries> tries) {
+      this.topic = topic;
+      this.facts = facts;
+      this.words = words;
+      this.accepted = byReceiver(accepted);
+      this.refused = byReceiver(refused);
+      this.passed = byReceiver(passed);
+      this.tries = byReceiver(tries);
     }
 
     /** A mailbox is the same in capitals. */
@@ -3750,10 +3781,6 @@ final class SpikeNotifier implements Callable<Integer> {
       if (given != null) map.putAll(given);
       map.values().removeIf(Objects::isNull);
       return map;
-    }
-
-    Notice(Topic topic, Facts facts, Words words) {
-      this(topic, facts, words, null, null, null, null);
     }
 
     /** Whether nothing is missing that is read later: files of out/ may have been edited. */
@@ -3774,16 +3801,32 @@ final class SpikeNotifier implements Callable<Integer> {
       return "Re: " + topic.subject;
     }
 
-    String label() {
-      return topic.hour.name() + "." + topic.kind.word();
-    }
-
-    String episode() {
-      return topic.start.name() + "." + topic.kind.opening().word();
-    }
-
     boolean isOfSameEpisode(Notice other) {
-      return episode().equals(other.episode());
+      return topic.start.equals(other.topic.start)
+          && topic.kind.opening() == other.topic.kind.opening();
+    }
+
+    void accept(String receiver, Instant when) {
+      accepted.put(receiver, when.truncatedTo(ChronoUnit.SECONDS).toString());
+      tries.remove(receiver);
+    }
+
+    void refuse(String receiver, String why) {
+      refused.put(receiver, why);
+    }
+
+    void passBy(String receiver, Notice newer) {
+      passed.put(receiver, newer.topic.hour.name() + "." + newer.topic.kind.word());
+    }
+
+    /** Whether somebody got this notice. */
+    boolean isHeard() {
+      return !accepted.isEmpty();
+    }
+
+    /** Whether somebody got it, or a newer one in its place. */
+    boolean isTold() {
+      return isHeard() || !passed.isEmpty();
     }
 
     boolean isAnswered(String receiver) {
@@ -5855,7 +5898,7 @@ final class SpikeNotifier implements Callable<Integer> {
       double tickets = (1 + rule.threshold) * usual.mean;
       var limit = new Threshold("SpikeThreshold", () -> "more than " + percent(rule.threshold)
           + " over " + decimal(usual.mean), tickets, true);
-      return thresholdsOf(limit, List.of(limit), List.of(minTickets()));
+      return thresholdsOf(List.of(limit), List.of(minTickets()));
     }
 
     private Thresholds weeklyThresholds(Hour hour, Baseline usual) {
@@ -5867,11 +5910,11 @@ final class SpikeNotifier implements Callable<Integer> {
           new Threshold("MinExtra", () -> amount(extra) + " more than " + decimal(mean),
               mean + extra, false),
           minTickets());
-      var alone = alone(usual);
+      var either = new ArrayList<Threshold>();
+      either.add(alone(usual));
       var together = withTheHourBefore(hour, usual);
-      if (together == null) return thresholdsOf(alone, List.of(alone), others);
-      var easier = together.tickets < alone.tickets ? together : alone;
-      return thresholdsOf(easier, List.of(alone, together), others);
+      if (together != null) either.add(together);
+      return thresholdsOf(either, others);
     }
 
     /** An hour without tickets is no spike, whatever is set. */
@@ -5881,15 +5924,13 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * The highest threshold decides, since all of them have to be passed.
+     * The highest threshold decides, since all have to be passed.
      *
-     * @param standsOut the one of {@code shown} that counts
-     * @param shown     alone, and with the hour before
+     * @param either thresholds of which one is enough: the easiest counts
      */
-    private static Thresholds thresholdsOf(Threshold standsOut, List<Threshold> shown,
-        List<Threshold> others) {
-      var all = new ArrayList<>(shown);
-      var effective = standsOut;
+    private static Thresholds thresholdsOf(List<Threshold> either, List<Threshold> others) {
+      var all = new ArrayList<>(either);
+      var effective = Collections.min(either, Comparator.comparingDouble(Threshold::tickets));
       for (var threshold : others) {
         boolean isTrivial = threshold.key.equals("MinTickets") && threshold.tickets <= 1;
         if (!isTrivial || threshold.least() > effective.least()) all.add(threshold);

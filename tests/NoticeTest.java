@@ -123,10 +123,10 @@ class NoticeTest {
   private List<Notice> told(long count) {
     var first = spike();
     var start = HOUR.plus(-2);
-    var topic = new Topic(first.topic().account(), "", start, Kind.SPIKE, start,
+    var topic = new Topic(first.topic.account(), "", start, Kind.SPIKE, start,
         "Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)");
     var facts = new Facts(count, 17.0, null, "checkout_error", List.of(), "", null, null);
-    return List.of(new Notice(topic, facts, first.words()));
+    return List.of(new Notice(topic, facts, first.words));
   }
 
   private Notice clear() {
@@ -150,9 +150,9 @@ class NoticeTest {
 
   private Notice resumed() {
     var first = stop();
-    var topic = new Topic(first.topic().account(), "", HOUR.plus(-4), Kind.STOP, HOUR.plus(-4),
-        first.topic().subject());
-    var told = new Notice(topic, first.facts(), first.words());
+    var topic = new Topic(first.topic.account(), "", HOUR.plus(-4), Kind.STOP, HOUR.plus(-4),
+        first.topic.subject());
+    var told = new Notice(topic, first.facts, first.words);
     return writer(judge(config(), 1, 0, 0, 0, 19)).resumed(HOUR, AGAIN, List.of(told));
   }
 
@@ -169,8 +169,8 @@ class NoticeTest {
   }
 
   private String whole(Notice notice) {
-    var words = notice.words().asOf(clock, notice.topic(), config());
-    return "Subject: " + notice.topic().subject() + "\n\n"
+    var words = notice.words.asOf(clock, notice.topic, config());
+    return "Subject: " + notice.topic.subject() + "\n\n"
         + words.text().replace(folder.toString(), "/opt/spike-notifier");
   }
 
@@ -581,7 +581,7 @@ class NoticeTest {
 
     @Test
     void has_the_count_within_the_first_25_characters_of_its_subject() {
-      assertEquals("Ticket Spike Alert! 100 t", spike().topic().subject().substring(0, 25));
+      assertEquals("Ticket Spike Alert! 100 t", spike().topic.subject().substring(0, 25));
     }
 
     /** Tags and subjects of any length and kind keep to 80 columns, addresses apart. */
@@ -609,7 +609,7 @@ class NoticeTest {
 
     @Test
     void uses_what_mail_clients_support() {
-      var html = spike().words().html();
+      var html = spike().words.html();
       var properties = new TreeSet<String>();
       Pattern.compile("style=\"([^\"]*)\"").matcher(html).results().forEach(style -> {
         for (var each : style.group(1).split(";")) properties.add(each.split(":")[0].strip());
@@ -627,13 +627,13 @@ class NoticeTest {
 
     @Test
     void takes_less_than_25_kb() {
-      int bytes = spike().words().html().getBytes(StandardCharsets.UTF_8).length;
+      int bytes = spike().words.html().getBytes(StandardCharsets.UTF_8).length;
       assertTrue(bytes < 25_000, bytes + " bytes");
     }
 
     @Test
     void escapes_what_other_people_wrote() {
-      var html = spike(tickets(100, "<b>&\"'"), List.of(), 100).words().html();
+      var html = spike(tickets(100, "<b>&\"'"), List.of(), 100).words.html();
       assertFalse(html.contains("<b>&"));
       assertTrue(html.contains("&lt;b&gt;&amp;&quot;&#39;"));
     }
@@ -642,7 +642,7 @@ class NoticeTest {
   @Nested
   class A_chat_message {
     private String payload(Notice notice, Format format) {
-      return Payload.of(notice, notice.words().asOf(clock, notice.topic(), config()), format);
+      return Payload.of(notice, notice.words.asOf(clock, notice.topic, config()), format);
     }
 
     private String payload(Format format) {
