@@ -677,11 +677,13 @@ final class SpikeNotifier implements Callable<Integer> {
       var ahead = Duration.between(world.clock.instant(), there);
       isClockFar = ahead.abs().compareTo(FAR) > 0; // then nothing is given up or deleted
       if (isClockFar) {
-        sayClock("this machine's clock is %s %s Zendesk's, which says %s: that one is followed "
-            .formatted(span(ahead.abs()), ahead.isNegative() ? "ahead of" : "behind", there)
-            + "(set the clock)");
+        var side = "behind";
+        if (ahead.isNegative()) side = "ahead of";
+        sayClock("this machine's clock is " + span(ahead.abs()) + " " + side + " Zendesk's, which "
+            + "says " + there + ": that one is followed (set the clock)");
       }
-      world.skew = isClockFar || ahead.isNegative() ? ahead : Duration.ZERO;
+      world.skew = Duration.ZERO;
+      if (isClockFar || ahead.isNegative()) world.skew = ahead;
     }
 
     private void sayClock(String words) {
@@ -766,8 +768,9 @@ final class SpikeNotifier implements Callable<Integer> {
     private void notifyOfEnd(Calm calm, Judge judge) {
       var newest = ledger.newest(Kind.SPIKE, last);
       boolean isBehind = newest != null && newest.kind == Kind.SPIKE
-          && newest.hour.isBefore(calm.hour()); // else what was told has passed this hour by
-      var open = isBehind ? ledger.open(Kind.SPIKE, calm.hour()) : null;
+          && newest.hour.isBefore(calm.hour());
+      if (!isBehind) return; // what was told has passed this hour by
+      var open = ledger.open(Kind.SPIKE, calm.hour());
       if (open == null) return;
       var writer = new NoticeWriter(config, judge, tags, world);
       addEnd(writer.clear(calm, told(open)));
@@ -832,8 +835,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The hour's tickets. What cannot be read in two minutes must not stop the notice. */
     private HourTickets tickets(Hour hour, long count) {
-      boolean isOfLast = hour.equals(last);
-      var tickets = isOfLast ? lastTickets : new HourTickets(config.omittedTags);
+      var tickets = new HourTickets(config.omittedTags);
+      if (hour.equals(last)) tickets = lastTickets;
       if (reading == null) reading = Patience.within(world, READING);
       tickets.readRest(zendesk, hour, count, reading, world);
       return tickets;
@@ -871,7 +874,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** What became of the hour's notice. */
     private String alert(Verdict verdict) {
-      var entry = ledger.find(verdict.hour(), verdict instanceof Spike ? Kind.SPIKE : Kind.CLEAR);
+      var kind = Kind.CLEAR;
+      if (verdict instanceof Spike) kind = Kind.SPIKE;
+      var entry = ledger.find(verdict.hour(), kind);
       if (entry == null) return "none";
       if (isDryRun && entry.isOfThisRun) return "dry-run";
       var notice = ledger.read(entry);
@@ -2469,7 +2474,7 @@ final class SpikeNotifier implements Callable<Integer> {
         + "\\.(spike|clear|stop|resumed|tag)(?:\\.([0-9a-f]{8}))?\\.json");
 
     private final Config config;
-    private final String id; // null where auth.ini names no account: then every notice is ours
+    private final String id;
     private final List<FiledNotice> entries = new ArrayList<>();
     private boolean isWritten;
 
@@ -2480,7 +2485,7 @@ final class SpikeNotifier implements Callable<Integer> {
     Ledger(Config config, boolean isWritten) {
       this.config = config;
       this.isWritten = isWritten;
-      this.id = config.zendeskHost == null ? null : id(config);
+      this.id = id(config);
       for (var place : Place.values()) {
         for (var file : Disk.list(folder(place), NAME.pattern())) addFile(file, place);
       }
@@ -2497,7 +2502,9 @@ final class SpikeNotifier implements Callable<Integer> {
       return new Ledger(config);
     }
 
+    /** Null where auth.ini names no account, as explain may have it: then every notice is ours. */
     static String id(Config config) {
+      if (config.zendeskHost == null) return null;
       var scope = config.zendeskHost + "\n" + History.normalized(config.query) + "\n"
           + config.historyName;
       return Secrets.sha256(scope).substring(0, 8);
@@ -2526,11 +2533,11 @@ final class SpikeNotifier implements Callable<Integer> {
     void tryToWrite() {
       for (var place : Place.values()) {
         var folder = folder(place);
-        boolean isLink = Files.isSymbolicLink(folder);
-        boolean isFile = Files.exists(folder) && !Files.isDirectory(folder);
-        if (isLink || isFile) {
-          throw Exit.HISTORY.fault("%s: is a %s (expected a folder)", Disk.shown(folder),
-              isLink ? "link" : "file");
+        if (Files.isSymbolicLink(folder)) {
+          throw Exit.HISTORY.fault("%s: is a link (expected a folder)", Disk.shown(folder));
+        }
+        if (Files.exists(folder) && !Files.isDirectory(folder)) {
+          throw Exit.HISTORY.fault("%s: is a file (expected a folder)", Disk.shown(folder));
         }
         Disk.tryToWrite(folder);
       }
@@ -2567,7 +2574,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static Notice notice(Path file) {
       try {
         var text = Disk.read(file, Exit.HISTORY);
-        var notice = text == null ? null : JSON.readValue(text, Notice.class);
+        if (text == null) return null;
+        var notice = JSON.readValue(text, Notice.class);
         if (notice != null && notice.isWhole()) return notice;
         return null;
       } catch (JsonProcessingException | Fault e) {
@@ -2824,7 +2832,7 @@ final class SpikeNotifier implements Callable<Integer> {
         record(entry, receiver, outcome);
       } catch (Fault e) {
         silent.add(receiver.place());
-        exits.add(e.exit == Exit.DENIED ? Exit.DENIED : Exit.TRY_LATER);
+        exits.add(e.exit);
         world.warn(e.getMessage());
       } catch (RuntimeException e) { // a bug, but none that silences the other receivers
         silent.add(receiver.place());
@@ -2836,19 +2844,22 @@ final class SpikeNotifier implements Callable<Integer> {
     private void record(FiledNotice entry, Receiver receiver, Outcome outcome) {
       var notice = ledger.read(entry);
       var name = receiver.name();
-      var about = receiver.place() + (name.contains("@") ? ": " + name : "");
+      var about = receiver.place();
+      if (name.contains("@")) about += ": " + name;
       if (outcome.fate == Fate.ACCEPTED) {
         notice.accept(name, world.now());
         for (var other : ledger.waiting()) ledger.read(other).makeDue(name);
         return;
       }
-      exits.add(outcome.fate == Fate.NO_SIGN_IN ? Exit.DENIED : Exit.TRY_LATER);
+      if (outcome.fate == Fate.NO_SIGN_IN) exits.add(Exit.DENIED);
+      else exits.add(Exit.TRY_LATER);
       if (outcome.fate == Fate.UNCONFIRMED) notice.countTry(name, Hour.of(world.now()));
       boolean isUsedUp = notice.tries(name) >= TRIES;
       if (outcome.fate == Fate.REFUSED || isUsedUp) {
-        var why = isUsedUp ? "no yes in " + TRIES + " tries, at last: " : "";
-        notice.refuse(name, why + outcome.words);
-        world.warn(about + " refuses " + entry.fileName + ": " + why + outcome.words);
+        var why = outcome.words;
+        if (isUsedUp) why = "no yes in " + TRIES + " tries, at last: " + why;
+        notice.refuse(name, why);
+        world.warn(about + " refuses " + entry.fileName + ": " + why);
       } else {
         world.warn(about + " takes " + entry.fileName + " later: " + outcome.words);
       }
@@ -3008,13 +3019,11 @@ final class SpikeNotifier implements Callable<Integer> {
      * be about that receiver alone, so the next one is asked all the same, in a new conversation.
      */
     private Outcome unanswered(Smtp smtp, MessagingException e) {
-      boolean isOfText = smtp.stage.equals(".");
       boolean isSilent = hasCause(e, SocketTimeoutException.class);
       broken++;
       if (isSilent) silent++;
       boolean isHopeless = broken >= MOST_BROKEN || silent >= MOST_SILENT;
-      var fate = isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF;
-      return new Outcome(fate, reason(e), isHopeless);
+      return new Outcome(later(smtp.stage), reason(e), isHopeless);
     }
 
     /**
@@ -3027,8 +3036,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return new Outcome(Fate.NO_SIGN_IN, reply.words
             + " (set Password, or TokenUrl and its client)");
       }
-      boolean isOfText = stage.equals(".");
-      if (isOfText && reply.isYes()) return new Outcome(Fate.ACCEPTED, reply.words);
+      if (stage.equals(".") && reply.isYes()) return new Outcome(Fate.ACCEPTED, reply.words);
       boolean isDailyLimit = reply.words.contains("5.4.5");
       boolean isOfSender = stage.equals("MAIL")
           || reply.words.matches("(?i).*(\\b5\\.1\\.[78]\\b"
@@ -3037,7 +3045,12 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isOfSender && reply.isFinalNo()) words += " (check Sender)";
       boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit && !isOfSender;
       if (isFinal) return new Outcome(Fate.REFUSED, words);
-      return new Outcome(isOfText ? Fate.UNCONFIRMED : Fate.PUT_OFF, words);
+      return new Outcome(later(stage), words);
+    }
+
+    private static Fate later(String stage) {
+      if (stage.equals(".")) return Fate.UNCONFIRMED;
+      return Fate.PUT_OFF;
     }
 
     /** Whatever happens to QUIT, what was accepted stays so. */
@@ -3074,9 +3087,11 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       if (smtp.reply.isYes()) return;
       close();
-      var exit = smtp.reply.code == 530 ? Exit.DENIED : Exit.TRY_LATER;
-      throw exit.fault("[email] %s: %s %s: %s", server(), address,
-          smtp.reply.isFinalNo() ? "is refused" : "is not taken now", smtp.reply.words);
+      var exit = Exit.TRY_LATER;
+      if (smtp.reply.code == 530) exit = Exit.DENIED;
+      var verb = "is not taken now";
+      if (smtp.reply.isFinalNo()) verb = "is refused";
+      throw exit.fault("[email] %s: %s %s: %s", server(), address, verb, smtp.reply.words);
     }
 
     /** The open conversation, or a new one. */
@@ -3114,9 +3129,12 @@ final class SpikeNotifier implements Callable<Integer> {
         return Exit.DENIED.fault(e, "[email] %s offers no sign-in that is known here (expected "
             + "LOGIN, PLAIN or DIGEST-MD5; XOAUTH2 with TokenUrl)", server());
       }
+      if (words.matches("4\\d\\d.*")) {
+        return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: %s", server(), words);
+      }
       if (!words.matches("5\\d\\d.*")) {
-        return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: %s", server(),
-            words.matches("4\\d\\d.*") ? words : "the connection broke");
+        return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: the connection broke",
+            server());
       }
       return Exit.DENIED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and "
           + "Password; Gmail wants an app password, Microsoft 365 TokenUrl and its client)",
@@ -3134,7 +3152,8 @@ final class SpikeNotifier implements Callable<Integer> {
           words.add(message);
         }
       }
-      return world.sanitize(words.isEmpty() ? "the connection broke" : String.join(": ", words));
+      if (words.isEmpty()) return "the connection broke";
+      return world.sanitize(String.join(": ", words));
     }
 
     private String hint(Exception e) {
@@ -3161,7 +3180,8 @@ final class SpikeNotifier implements Callable<Integer> {
         return http.token(config.tokenUrl, config.mailClient, config.scope, Exit.TRY_LATER,
             "[email] TokenUrl", Patience.USUAL).access_token();
       } catch (Fault e) {
-        throw e.exit == Exit.ZENDESK ? Exit.TRY_LATER.fault(e, "%s", e.getMessage()) : e;
+        if (e.exit == Exit.DENIED) throw e;
+        throw Exit.TRY_LATER.fault(e, "%s", e.getMessage()); // not Zendesk's, though asked alike
       }
     }
 
@@ -3203,7 +3223,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var topic = notice.topic;
       var opening = topic.kind.opening();
       if (opening != Kind.SPIKE && opening != Kind.STOP) return;
-      var root = id(topic.start.name() + (opening == Kind.SPIKE ? "-episode" : "-silence"), topic);
+      var suffix = "-silence";
+      if (opening == Kind.SPIKE) suffix = "-episode";
+      var root = id(topic.start.name() + suffix, topic);
       if (notice.isFirst()) {
         message.setHeader("References", root);
         return;
@@ -3215,7 +3237,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Made of the topic alone, so that a mail sent twice around a crash is known as the same. */
     private static String id(String name, Topic topic) {
-      var scope = topic.query.isEmpty() ? "" : "." + Integer.toHexString(topic.query.hashCode());
+      var scope = "";
+      if (!topic.query.isEmpty()) scope = "." + Integer.toHexString(topic.query.hashCode());
       if (topic.kind == Kind.SAMPLE) scope += "." + UUID.randomUUID();
       return "<" + name + scope + "@spike-notifier." + topic.account + ">";
     }
@@ -3235,12 +3258,18 @@ final class SpikeNotifier implements Callable<Integer> {
     private boolean isToken;
 
     Smtp(Config config, World world, String password) throws IOException {
-      super(Session.getInstance(settings(config, world)), new URLName("smtp", config.mailHost,
-          config.mailPort, null, password == null ? null : config.username, password));
+      super(Session.getInstance(settings(config, world)), address(config, password));
       this.config = config;
       this.world = world;
       this.socket = new BoundedSocket(world.timeout);
-      setLocalHost(config.ehloName.isEmpty() ? world.ehloName() : config.ehloName);
+      if (config.ehloName.isEmpty()) setLocalHost(world.ehloName());
+      else setLocalHost(config.ehloName);
+    }
+
+    private static URLName address(Config config, String password) {
+      String user = null;
+      if (password != null) user = config.username;
+      return new URLName("smtp", config.mailHost, config.mailPort, null, user, password);
     }
 
     private static Properties settings(Config config, World world) {
@@ -3252,8 +3281,8 @@ final class SpikeNotifier implements Callable<Integer> {
       settings.put("mail.smtp.ssl.socketFactory", world.tls().getSocketFactory());
       settings.put("mail.smtp.quitwait", "false"); // what was accepted is, whatever QUIT brings
       settings.put("mail.smtp.auth", String.valueOf(config.hasMailSignIn()));
-      settings.put("mail.smtp.auth.mechanisms",
-          config.tokenUrl == null ? "LOGIN PLAIN DIGEST-MD5" : "XOAUTH2");
+      settings.put("mail.smtp.auth.mechanisms", "LOGIN PLAIN DIGEST-MD5");
+      if (config.tokenUrl != null) settings.put("mail.smtp.auth.mechanisms", "XOAUTH2");
       return settings;
     }
 
@@ -3266,7 +3295,8 @@ final class SpikeNotifier implements Callable<Integer> {
             InetAddress.getByName(config.mailHost).getAddress());
         socket.connect(new InetSocketAddress(address, config.mailPort), (int) CONNECT.toMillis());
         socket.expectReply(world.timeout);
-        connect(config.security == Security.TLS ? encrypted() : socket);
+        if (config.security == Security.TLS) connect(encrypted());
+        else connect(socket);
       } catch (IOException e) {
         throw new MessagingException(null, e);
       }
@@ -3296,7 +3326,8 @@ final class SpikeNotifier implements Callable<Integer> {
         stage = verb;
         reply = null;
       }
-      socket.expectReply(verb.equals(".") ? REPLY_TO_TEXT : world.timeout);
+      if (verb.equals(".")) socket.expectReply(REPLY_TO_TEXT);
+      else socket.expectReply(world.timeout);
       super.sendCommand(command);
     }
 
@@ -3469,7 +3500,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var text = new StringJoiner("\n");
       for (var line : words.chat()) room = add(text, harmless(line, format), room);
       var rows = new StringJoiner("\n", "```\n", "\n```").setEmptyValue("");
-      var fenced = format == Format.DISCORD ? Format.GOOGLECHAT : format; // no markdown in there
+      var fenced = format;
+      if (format == Format.DISCORD) fenced = Format.GOOGLECHAT; // no markdown in there
       for (var row : words.rows()) room = add(rows, harmless(row, fenced), room);
       if (rows.length() > 0) text.add(rows.toString());
       if (!link.isEmpty()) text.add(link);
@@ -3543,8 +3575,8 @@ final class SpikeNotifier implements Callable<Integer> {
         http.sendOnce(request, Void.class, world.atMost(LIMIT));
         return new Outcome(Fate.ACCEPTED, "accepted");
       } catch (PermanentFailure e) {
-        boolean isFinal = FINAL.contains(e.status);
-        return new Outcome(isFinal ? Fate.REFUSED : Fate.UNCONFIRMED, e.getMessage());
+        if (FINAL.contains(e.status)) return new Outcome(Fate.REFUSED, e.getMessage());
+        return new Outcome(Fate.UNCONFIRMED, e.getMessage());
       } catch (TemporaryFailure e) {
         return new Outcome(Fate.UNCONFIRMED, e.getMessage());
       } catch (IOException e) {
@@ -3558,10 +3590,9 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Google Chat holds an episode together by a key in the address. */
     private URI url(Notice notice, Format format) {
       if (format != Format.GOOGLECHAT) return chat.url();
-      var url = chat.url().toString();
-      return URI.create(url + (url.contains("?") ? "&" : "?") + "threadKey="
-          + notice.topic.kind().opening().word() + "-" + notice.topic.start().name()
-          + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
+      var key = notice.topic.kind().opening().word() + "-" + notice.topic.start().name();
+      return Http.with(chat.url(), chat.url().getRawPath(), chat.url().getRawQuery(),
+          "threadKey=" + key, "messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     }
   }
 
@@ -3576,7 +3607,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var url = address(config.pingUrl, config.failUrl, code, world.lastLines());
       if (url == null) return false;
       var http = new Http(world, Pace.free());
-      var key = url.equals(config.failUrl) ? "FailUrl" : "PingUrl";
+      var key = "PingUrl";
+      if (url.equals(config.failUrl)) key = "FailUrl";
       try {
         http.sendOnce(request(config, url, code, world), Void.class, world.atMost(LIMIT));
         return true;
@@ -3607,20 +3639,16 @@ final class SpikeNotifier implements Callable<Integer> {
       var path = Objects.requireNonNullElse(url.getRawPath(), "").replaceFirst("/+$", "");
       var query = Objects.requireNonNullElse(url.getRawQuery(), "");
       if (hasPair(query, "status=up")) { // Uptime Kuma
-        var others = query.replaceAll("(^|&)(status|msg)=[^&]*", "").replaceFirst("^&", "");
         var message = encode(cut("exit code " + code + ": " + lastLine(lines), 200));
-        return with(url, path, "status=down&msg=" + message
-            + (others.isEmpty() ? "" : "&" + others));
+        return Http.with(url, path, "status=down", "msg=" + message,
+            without(query, "status|msg"));
       }
       boolean isCronitor = host.matches("(.*\\.)?cronitor\\.(link|io)")
-          || query.matches("(.*&)?state=complete(&.*)?");
-      if (isCronitor) {
-        var others = query.replaceAll("(^|&)state=[^&]*", "").replaceFirst("^&", "");
-        return with(url, path, "state=fail" + (others.isEmpty() ? "" : "&" + others));
-      }
+          || hasPair(query, "state=complete");
+      if (isCronitor) return Http.with(url, path, "state=fail", without(query, "state"));
       boolean isHealthchecks = host.equals("hc-ping.com") || path.contains("/ping/");
       boolean isBetterStack = host.matches("(.*\\.)?(betterstack|betteruptime)\\.com");
-      if (isHealthchecks || isBetterStack) return with(url, path + "/fail", query);
+      if (isHealthchecks || isBetterStack) return Http.with(url, path + "/fail", query);
       return null;
     }
 
@@ -3634,9 +3662,8 @@ final class SpikeNotifier implements Callable<Integer> {
       return all.get(all.size() - 1);
     }
 
-    private static URI with(URI url, String path, String query) {
-      return URI.create(url.getScheme() + "://" + url.getRawAuthority() + path
-          + (query.isEmpty() ? "" : "?" + query));
+    private static String without(String query, String keys) {
+      return query.replaceAll("(^|&)(" + keys + ")=[^&]*", "").replaceFirst("^&", "");
     }
   }
 
@@ -4695,7 +4722,8 @@ final class SpikeNotifier implements Callable<Integer> {
     String heading() {
       if (text.isEmpty()) return element("td", "");
       boolean isRight = attributes.contains("align=");
-      return element("th", isRight ? "" : " align=\"left\"");
+      if (isRight) return element("th", "");
+      return element("th", " align=\"left\"");
     }
 
     String element() {
@@ -5108,7 +5136,8 @@ final class SpikeNotifier implements Callable<Integer> {
      * @param next where to go on, or null to begin
      */
     Iterator<List<Ticket>> search(Hour hour, String next, Patience patience) {
-      return new Pages(next == null ? searchLink(hour) : next, patience);
+      if (next == null) return new Pages(searchLink(hour), patience);
+      return new Pages(next, patience);
     }
 
     /** The tickets of the span page after page, newest first. */
@@ -5151,7 +5180,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** @param check refuses what cannot be, so that it is asked for again */
     private <T> T get(String link, Class<T> type, Patience patience, Consumer<T> check) {
-      var url = onSameHost(link.startsWith("/") ? config.zendeskUrl + link : link);
+      var url = onSameHost(link);
       try {
         return ask(url, type, patience, check);
       } catch (PermanentFailure e) {
@@ -5182,11 +5211,12 @@ final class SpikeNotifier implements Callable<Integer> {
       authorization(patience);
     }
 
-    /** A link must not lead the credentials to another host. */
+    /** The whole address of a link, which must not lead the credentials to another host. */
     private URI onSameHost(String link) {
+      var own = config.zendeskUrl;
+      if (link.startsWith("/")) return URI.create(own + link);
       try {
         var url = new URI(link);
-        var own = config.zendeskUrl;
         boolean isSame = own.getScheme().equals(url.getScheme())
             && own.getAuthority().equalsIgnoreCase(url.getAuthority());
         if (isSame) return url;
@@ -5217,18 +5247,22 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Fault fault(PermanentFailure e) {
-      var advice = switch (e.status) {
-        case 401 -> config.zendeskClient != null ? "check ClientId and ClientSecret"
-            : "check Credentials; unused API tokens are switched off, no new ones can be made "
-                + "since 27 Oct 2026 and all end on 30 Apr 2027: make an OAuth client";
+      var exit = Exit.ZENDESK;
+      if (e.status == 401 || e.status == 403) exit = Exit.DENIED;
+      return exit.fault(e, "%s %s (%s)", place(), e.getMessage(), advice(e.status));
+    }
+
+    private String advice(int status) {
+      if (status == 401 && config.zendeskClient != null) return "check ClientId and ClientSecret";
+      if (status / 100 == 3) return "not followed; set Domain to the account's own subdomain";
+      return switch (status) {
+        case 401 -> "check Credentials; unused API tokens are switched off, no new ones can be "
+            + "made since 27 Oct 2026 and all end on 30 Apr 2027: make an OAuth client";
         case 403 -> "the client's user must be an admin or an agent with access to all tickets";
         case 404 -> "check Domain";
         case 400, 422 -> "check Query";
-        default -> e.status / 100 == 3 ? "not followed; set Domain to the account's own subdomain"
-            : "unexpected";
+        default -> "unexpected";
       };
-      var exit = e.status == 401 || e.status == 403 ? Exit.DENIED : Exit.ZENDESK;
-      return exit.fault(e, "%s %s (%s)", place(), e.getMessage(), advice);
     }
   }
 
@@ -5576,7 +5610,8 @@ final class SpikeNotifier implements Callable<Integer> {
         double average = counts.average(hour.plus(-24L * day), hour.plus(-24L * (day - 1)));
         if (!Double.isNaN(average)) days.add(average);
       }
-      double ofWeek = days.size() < OPEN_DAYS ? 0 : OPEN_OF_WEEK * median(doubles(days));
+      double ofWeek = 0;
+      if (days.size() >= OPEN_DAYS) ofWeek = OPEN_OF_WEEK * median(doubles(days));
       double quarter = counts.average(hour.plus(-(long) WEEK * WEEKS), hour);
       if (Double.isNaN(quarter)) return ofWeek;
       return Math.max(ofWeek, OPEN_OF_QUARTER * quarter);
@@ -5608,11 +5643,15 @@ final class SpikeNotifier implements Callable<Integer> {
       private final List<Integer> numbers = new ArrayList<>(List.of(0)); // of samples among them
 
       void add(Hour hour) {
-        boolean isSample = isSample(hour);
-        int last = hours.size();
+        long sum = sums.get(hours.size());
+        int number = numbers.get(hours.size());
+        if (isSample(hour)) {
+          sum += counts.at(hour);
+          number++;
+        }
         hours.add(hour);
-        sums.add(sums.get(last) + (isSample ? counts.at(hour) : 0));
-        numbers.add(numbers.get(last) + (isSample ? 1 : 0));
+        sums.add(sum);
+        numbers.add(number);
       }
 
       private boolean isSample(Hour hour) {
@@ -5654,8 +5693,13 @@ final class SpikeNotifier implements Callable<Integer> {
       return !days.isEmpty() && days.contains(hour.date(rule.config.zone));
     }
 
-    /** How many samples it takes to judge. */
-    int needed(Basis basis) {
+    /** How many samples it takes to judge, the last days serving where the weeks are too few. */
+    int needed() {
+      if (rule.isWeekly()) return needed(Basis.LAST_DAYS);
+      return needed(Basis.HOUR_OF_DAY);
+    }
+
+    private int needed(Basis basis) {
       int least = rule.config.minSamples;
       if (basis == Basis.LAST_DAYS) return Math.max(MIN_DAYS, least);
       return least;
@@ -5671,8 +5715,9 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!rule.isWeekly()) return sameHours(hour).baseline(hour, rule.config.numHours);
       var samples = samples(hour);
       if (samples.known.size() < needed(samples.basis)) return null;
-      boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
-      return weekly(samples, isOfWeek ? growthFactor(hour) : 1);
+      double growthFactor = 1;
+      if (samples.basis == Basis.HOUR_OF_WEEK) growthFactor = growthFactor(hour);
+      return weekly(samples, growthFactor);
     }
 
     /** How many samples there are while they are too few. */
@@ -5685,7 +5730,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The mean of the samples, and how far they stray, drawn towards what is usual anywhere. */
     private static Baseline weekly(Samples samples, double growthFactor) {
       boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
-      double cap = isOfWeek ? cap(values(samples)) : Double.POSITIVE_INFINITY;
+      double cap = Double.POSITIVE_INFINITY;
+      if (isOfWeek) cap = cap(values(samples));
       double[] values = capped(values(samples), cap);
       int n = values.length;
       double mean = mean(values) * growthFactor;
@@ -5734,7 +5780,8 @@ final class SpikeNotifier implements Callable<Integer> {
         int known = 0;
         for (int i = 0; i < 24; i++) {
           var each = hour.plus(-24L * day + i);
-          double mean = isIgnored(each) || !counts.knows(each) ? UNKNOWN : weeklyMean(each);
+          if (isIgnored(each) || !counts.knows(each)) continue;
+          double mean = weeklyMean(each);
           if (mean == UNKNOWN) continue;
           held += counts.at(each);
           usual += mean;
@@ -5799,7 +5846,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The smallest count that passes. */
     long least() {
-      return (long) (isLimit ? Math.floor(tickets) + 1 : Math.ceil(tickets));
+      if (isLimit) return (long) Math.floor(tickets) + 1;
+      return (long) Math.ceil(tickets);
     }
   }
 
@@ -5864,14 +5912,14 @@ final class SpikeNotifier implements Callable<Integer> {
       long count = counts.at(hour);
       var usual = baselines.of(hour);
       if (usual == null) {
-        var basis = rule.isWeekly() ? Basis.LAST_DAYS : Basis.HOUR_OF_DAY;
-        return new Learning(hour, count, baselines.samplesSoFar(hour), baselines.needed(basis));
+        return new Learning(hour, count, baselines.samplesSoFar(hour), baselines.needed());
       }
       var thresholds = thresholds(hour);
       var together = together(hour);
-      return isSpike(hour, count, thresholds)
-          ? new Spike(hour, count, usual, thresholds, together)
-          : new Calm(hour, count, usual, thresholds, together);
+      if (isSpike(hour, count, thresholds)) {
+        return new Spike(hour, count, usual, thresholds, together);
+      }
+      return new Calm(hour, count, usual, thresholds, together);
     }
 
     /**
@@ -5940,11 +5988,13 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Threshold alone(Baseline usual) {
-      double deviations = rule.deviations + (usual.spread.isOfWeek ? ALONE_MORE : 0);
       double deviation = usual.spread.deviation;
+      double more = 0;
+      if (usual.spread.isOfWeek) more = ALONE_MORE;
+      double deviations = rule.deviations + more;
+      double tickets = usual.mean + deviations * deviation;
       return new Threshold("Deviations", () -> "alone " + decimal(deviations) + " deviations of "
-          + decimal(deviation) + " over " + decimal(usual.mean),
-          usual.mean + deviations * deviation, false);
+          + decimal(deviation) + " over " + decimal(usual.mean), tickets, false);
     }
 
     /** Two hours that are high together stand out sooner than one alone. */
@@ -6083,8 +6133,8 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var hour : counts.hours()) {
         if (hour.isBefore(first)) continue;
         var stop = at(hour);
-        boolean isOpen = turns.size() % 2 == 1;
-        var awaited = isOpen ? Flow.AGAIN : Flow.STOPPED;
+        var awaited = Flow.STOPPED;
+        if (turns.size() % 2 == 1) awaited = Flow.AGAIN;
         if (stop != null && stop.verdict == awaited) turns.add(hour);
       }
       return turns;
@@ -6098,13 +6148,14 @@ final class SpikeNotifier implements Callable<Integer> {
     json.put("count", verdict.count());
     if (verdict instanceof Judged judged) {
       var usual = judged.baseline();
-      boolean weekly = usual.spread != null;
+      var word = "calm";
+      if (verdict instanceof Spike) word = "spike";
       json.put("mean", usual.mean);
       json.put("needed", judged.thresholds().least());
       json.put("percent", usual.percent(verdict.count()));
       json.put("samples", usual.samples);
-      json.put("verdict", verdict instanceof Spike ? "spike" : "calm");
-      if (weekly) {
+      json.put("verdict", word);
+      if (usual.spread != null) {
         json.put("z", usual.z(verdict.count()));
         json.put("together", judged.together());
         json.put("spread", usual.spread.deviation);
@@ -6128,18 +6179,25 @@ final class SpikeNotifier implements Callable<Integer> {
     private final int[] knowns; // of these hours how many are known
 
     Counts(NavigableMap<Hour, Long> known) {
-      first = known.isEmpty() ? 0 : known.firstKey().number();
-      int length = known.isEmpty() ? 0 : (int) (known.lastKey().number() - first + 1);
+      long first = 0;
+      int length = 0;
+      if (!known.isEmpty()) {
+        first = known.firstKey().number();
+        length = (int) known.lastKey().since(known.firstKey()) + 1;
+      }
+      this.first = first;
       counts = new long[length];
       Arrays.fill(counts, -1);
-      known.forEach((hour, count) -> counts[(int) (hour.number() - first)] = count);
+      known.forEach((hour, count) -> counts[index(hour)] = count);
 
       sums = new long[length + 1];
       knowns = new int[length + 1];
       for (int i = 0; i < length; i++) {
-        boolean isKnown = counts[i] >= 0;
-        sums[i + 1] = sums[i] + (isKnown ? counts[i] : 0);
-        knowns[i + 1] = knowns[i] + (isKnown ? 1 : 0);
+        sums[i + 1] = sums[i];
+        knowns[i + 1] = knowns[i];
+        if (counts[i] < 0) continue;
+        sums[i + 1] += counts[i];
+        knowns[i + 1]++;
       }
     }
 
@@ -6253,7 +6311,7 @@ final class SpikeNotifier implements Callable<Integer> {
         state = new State();
         state.account = account;
         state.query = normalized(query);
-        state.judged = known.isEmpty() ? null : known.lastKey();
+        if (!known.isEmpty()) state.judged = known.lastKey();
       }
       var history = new History(file, known, state, troubles);
       history.checkScope(account, normalized(query));
@@ -6288,7 +6346,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     static String scope(String account, String query) {
-      return "at " + account + (query.isEmpty() ? " without Query" : " with Query " + query);
+      if (query.isEmpty()) return "at " + account + " without Query";
+      return "at " + account + " with Query " + query;
     }
 
     /** A query whose blanks do not matter. */
@@ -6383,8 +6442,9 @@ final class SpikeNotifier implements Callable<Integer> {
         written = date;
         text.append('\n').append(date);
         for (int i = 0; i < 24; i++) {
+          text.append(',');
           var count = known.get(Hour.of(date, i));
-          text.append(',').append(count == null ? "" : count);
+          if (count != null) text.append(count);
         }
       }
       return text.append('\n').toString();
@@ -6405,8 +6465,10 @@ final class SpikeNotifier implements Callable<Integer> {
         DateTimeFormatter.ofPattern("uuuu-MM-dd[ HH:mm[:ss]]['T'HH:mm[:ss]]");
 
     NavigableMap<Hour, Long> read(String text) {
-      var lines = text.isEmpty() ? List.of("") : text.lines().toList();
-      int start = lines.get(0).matches("(?i)sep=.") ? 1 : 0; // a line for spreadsheets
+      var lines = text.lines().toList();
+      int start = 0;
+      boolean isForSpreadsheets = !lines.isEmpty() && lines.get(0).matches("(?i)sep=.");
+      if (isForSpreadsheets) start = 1;
       if (start == lines.size()) throw fault(1, "1", "no header", HEADER);
       var separator = separator(lines.get(start));
       var header = header(cells(lines.get(start), separator), start + 1);
@@ -6462,10 +6524,10 @@ final class SpikeNotifier implements Callable<Integer> {
           if (hours.isEmpty()) dateColumn = i; // later ones hold nothing, see readCounts
           continue;
         }
+        if (i == 0) throw fault(line, "1", quoted(name), HEADER);
         boolean isHour = name.matches("[01]?\\d|2[0-3]");
-        if (!isHour || i == 0 || hours.containsValue(Integer.valueOf(name))) {
-          throw fault(line, i == 0 ? "1" : name, quoted(name),
-              i == 0 ? HEADER : "each of 00 to 23 once");
+        if (!isHour || hours.containsValue(Integer.valueOf(name))) {
+          throw fault(line, name, quoted(name), "each of 00 to 23 once");
         }
         hours.put(i, Integer.valueOf(name));
       }
@@ -6489,7 +6551,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private LocalDate date(int line, List<String> cells, Header header) {
-      var cell = header.dateColumn < cells.size() ? cells.get(header.dateColumn) : "";
+      var cell = "";
+      if (header.dateColumn < cells.size()) cell = cells.get(header.dateColumn);
       try {
         var date = LocalDate.parse(cell, DATE);
         // --hour looks back from the year 2000 on; wider, and Counts were huge
@@ -6503,10 +6566,11 @@ final class SpikeNotifier implements Callable<Integer> {
     private long countIn(int line, int hour, String cell) {
       var count = COUNT.matcher(cell);
       if (count.matches()) return Long.parseLong(count.group(1));
-      boolean isGrouped = THOUSANDS.matcher(cell).matches();
-      throw fault(line, "%02d".formatted(hour), quoted(cell), isGrouped
-          ? "1000 without a sign between the digits: set the cells' format to plain numbers"
-          : "a count, or nothing for an unknown hour");
+      var expected = "a count, or nothing for an unknown hour";
+      if (THOUSANDS.matcher(cell).matches()) {
+        expected = "1000 without a sign between the digits: set the cells' format to plain numbers";
+      }
+      throw fault(line, "%02d".formatted(hour), quoted(cell), expected);
     }
 
     private static String quoted(String cell) {
@@ -6759,22 +6823,23 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Config(Path file, World world, boolean offline) {
       super(file, world, offline);
-      check("[zendesk] ClientId", zendeskClient != null || credentials != null
-          || isWrong("[zendesk] ClientId") || isWrong("[zendesk] ClientSecret"), "missing",
+      boolean hasSignIn = zendeskClient != null || credentials != null;
+      check("[zendesk] ClientId", hasSignIn || isWrong("[zendesk] ClientSecret"), "missing",
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
-      check("[zendesk] Credentials", zendeskClient != null || credentials == null
-          || credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed", "email/token:KEY");
+      boolean isToken = credentials != null && credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+");
+      boolean isUsed = zendeskClient == null && credentials != null;
+      check("[zendesk] Credentials", isToken || !isUsed, "malformed", "email/token:KEY");
+
       boolean isChatOnly = !chats.isEmpty() && sender == null && mailReceivers().isEmpty();
-      check("[email] Sender", sender != null || isChatOnly || isWrong("[email] Sender"), "missing",
+      check("[email] Sender", sender != null || isChatOnly, "missing",
           ADDRESS + "; or a [webhook] Url for a team without mail");
-      check("[email] Recipient", !recipients.isEmpty() || isChatOnly
-          || isWrong("[email] Recipient"), "missing", ADDRESSES);
+      check("[email] Recipient", !recipients.isEmpty() || isChatOnly, "missing", ADDRESSES);
       check("[email] Security", security != Security.NONE || Http.isLoopback(mailHost),
           "none to " + mailHost, "starttls or tls; none is for this machine only");
       check("[email] TokenUrl", tokenUrl == null || mailClient != null,
           "without ClientId and ClientSecret", "all three, or none");
-      check("[email] TokenUrl", tokenUrl != null || mailClient == null
-          || isWrong("[email] TokenUrl"), "missing", "it, ClientId and ClientSecret, or none");
+      check("[email] TokenUrl", tokenUrl != null || mailClient == null, "missing",
+          "it, ClientId and ClientSecret, or none");
       check("[misc] NumHours", ruleName != RuleName.MEAN || numHours >= 24 * minSamples,
           "%d hours hold too few days for MinSamples = %d".formatted(numHours, minSamples),
           "at least " + 24 * minSamples);
@@ -6860,8 +6925,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var id = text(idKey, null);
       var secret = secret(secretKey);
       if (id == null && secret == null) return null;
-      check(id == null ? idKey : secretKey, id != null && secret != null, "missing",
-          "both ClientId and ClientSecret of an OAuth client");
+      var both = "both ClientId and ClientSecret of an OAuth client";
+      check(idKey, id != null, "missing", both);
+      check(secretKey, secret != null, "missing", both);
       if (id == null || secret == null) return null;
       return new Client(id, secret);
     }
@@ -6885,8 +6951,12 @@ final class SpikeNotifier implements Callable<Integer> {
     static InternetAddress address(String text) {
       var given = text.replaceAll("[\\p{Z}\\p{Cf}\\p{Cc}]+", " ").strip();
       var named = NAME_AND_ADDRESS.matcher(given);
-      var name = named.matches() ? unquoted(named.group(1)) : "";
-      var mail = unquoted(named.matches() ? named.group(2).strip() : given);
+      var name = "";
+      var mail = unquoted(given);
+      if (named.matches()) {
+        name = unquoted(named.group(1));
+        mail = unquoted(named.group(2).strip());
+      }
       int at = mail.lastIndexOf('@');
       require(at > 0);
       var ascii = mail.substring(0, at + 1) + IDN.toASCII(mail.substring(at + 1));
@@ -6934,8 +7004,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.file = file;
       this.world = world;
       this.offline = offline;
-      var parent = file.getParent();
-      this.folder = parent == null ? Path.of("") : parent;
+      this.folder = Disk.folderOf(file);
 
       var text = Disk.read(file, Exit.CONFIG);
       if (text == null) throw notFound(file);
@@ -6947,9 +7016,11 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         parser.load(new StringReader(normalized(text)));
       } catch (IOException e) {
-        var line = LINE_NUMBER.matcher(e.getMessage()); // the rest of the message may be a password
-        throw Exit.CONFIG.fault("%s: line %s is neither [section] nor Key = value",
-            Disk.shown(file), line.find() ? line.group(1) : "?");
+        var found = LINE_NUMBER.matcher(e.getMessage()); // the rest of it may be a password
+        var line = "a line";
+        if (found.find()) line = "line " + found.group(1);
+        throw Exit.CONFIG.fault("%s: %s is neither [section] nor Key = value", Disk.shown(file),
+            line);
       }
       parser.forEach((section, keys) ->
           keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
@@ -7015,7 +7086,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void put(String section, String key, List<String> given) {
-      var known = section.equalsIgnoreCase("mods") ? "misc" : section; // the Python script's name
+      var known = section;
+      if (section.equalsIgnoreCase("mods")) known = "misc"; // the Python script's name
       var name = "[%s] %s".formatted(known, key);
       check(name, given.size() == 1 && !values.containsKey(name), "given twice", "once");
       values.put(name, Objects.requireNonNullElse(given.get(0), "").strip());
@@ -7026,11 +7098,13 @@ final class SpikeNotifier implements Callable<Integer> {
       return Disk.shown(file);
     }
 
-    /** Notes a mistake unless the key is right; the caller goes on with the default. */
+    /**
+     * Notes a mistake unless the key is right, one a key: what is malformed is not missing, too.
+     * The caller goes on with the default.
+     */
     void check(String key, boolean right, String wrong, String expected) {
       boolean matters = !offline || key.matches("\\[(default|misc|spike)] .*");
-      if (right || !matters) return;
-      wrongKeys.add(key);
+      if (right || !matters || !wrongKeys.add(key)) return;
       mistakes.add("%s: %s: %s (expected %s)".formatted(Disk.shown(file), key, wrong, expected));
     }
 
@@ -7174,11 +7248,13 @@ final class SpikeNotifier implements Callable<Integer> {
       var url = uri(value);
       if (url != null && url.getUserInfo() == null) {
         if ("https".equalsIgnoreCase(url.getScheme())) return url;
-        boolean near = Http.isLoopback(Http.host(url)) || privateToo && isPrivate(Http.host(url));
-        if ("http".equalsIgnoreCase(url.getScheme()) && near) return url;
+        var host = Http.host(url);
+        boolean isNear = Http.isLoopback(host) || privateToo && isPrivate(host);
+        if ("http".equalsIgnoreCase(url.getScheme()) && isNear) return url;
       }
-      check(key, false, "malformed", privateToo ? "an https URL, or http to a private address"
-          : "an https URL, or http to this machine");
+      var near = "this machine";
+      if (privateToo) near = "a private address";
+      check(key, false, "malformed", "an https URL, or http to " + near);
       return null;
     }
 
@@ -7196,7 +7272,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** An address to which paths are added. */
     URI baseUrl(String key, String fallback) {
       var url = url(key);
-      return URI.create(url == null ? fallback : url.toString().replaceFirst("/+$", ""));
+      if (url == null) return URI.create(fallback);
+      return URI.create(url.toString().replaceFirst("/+$", ""));
     }
 
     /** An address that is a password too. */
@@ -7229,7 +7306,8 @@ final class SpikeNotifier implements Callable<Integer> {
       asked.add(key);
       var value = values.getOrDefault(key, "");
       boolean holdsMore = separators.contains(";") && value.matches(".*\\s;.*@.*"); // addresses
-      var text = holdsMore ? value : withoutComment(value);
+      var text = value;
+      if (!holdsMore) text = withoutComment(value);
       var list = new ArrayList<T>();
       try {
         for (var word : words(text, separators)) list.add(parse.apply(word));
@@ -7298,7 +7376,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String printed(String key, String command) {
       try {
         var process = new ProcessBuilder("sh", "-c", command)
-            .directory(folder.toString().isEmpty() ? null : folder.toFile())
+            .directory(folder.toAbsolutePath().toFile())
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
         try {
@@ -7573,17 +7651,15 @@ final class SpikeNotifier implements Callable<Integer> {
           check.accept(answer.value());
           return answer.value();
         } catch (IllegalArgumentException e) {
-          failures++;
-          waitOrGiveUp(place, new IOException(e.getMessage(), e), failures, false, patience);
+          waitOrGiveUp(place, new IOException(e.getMessage(), e), ++failures, false, patience);
         } catch (IOException e) {
           if (hasCause(e, CertificateException.class) || hasCause(e, SSLHandshakeException.class)) {
             throw Exit.ZENDESK.fault(e, "%s: its certificate is refused: %s (expected a valid one "
                 + "for that name, from an authority that Java trusts)", place, reason(e));
           }
           boolean isLimit = e instanceof TemporaryFailure failure && failure.isLimit();
-          if (isLimit) limits++;
-          else failures++;
-          waitOrGiveUp(place, e, isLimit ? limits : failures, isLimit, patience);
+          if (isLimit) waitOrGiveUp(place, e, ++limits, true, patience);
+          else waitOrGiveUp(place, e, ++failures, false, patience);
         }
       }
     }
@@ -7668,13 +7744,22 @@ final class SpikeNotifier implements Callable<Integer> {
       return null;
     }
 
+    /** The same server at another path and query; of that what is null or empty is left out. */
+    static URI with(URI url, String path, String... query) {
+      var pairs = new StringJoiner("&", "?", "").setEmptyValue("");
+      for (var each : query) {
+        if (each != null && !each.isEmpty()) pairs.add(each);
+      }
+      return URI.create(url.getScheme() + "://" + url.getRawAuthority() + path + pairs);
+    }
+
     /** A request to such a host goes to its address, with its name in the header. */
     static HttpRequest.Builder request(URI url) {
       if (url.getHost() != null || host(url) == null) return HttpRequest.newBuilder(url);
       var named = host(url);
       try {
-        var address = InetAddress.getByName(named).getHostAddress();
-        var numbers = address.contains(":") ? "[" + address + "]" : address;
+        var numbers = InetAddress.getByName(named).getHostAddress();
+        if (numbers.contains(":")) numbers = "[" + numbers + "]";
         var there = URI.create(url.toString().replaceFirst(Pattern.quote(named), numbers));
         return HttpRequest.newBuilder(there).header("Host", url.getRawAuthority());
       } catch (UnknownHostException e) {
@@ -7762,8 +7847,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var date = date(value);
       if (date == null) return null;
       var now = date(headers.firstValue("date").orElse(""));
-      var wait = Duration.between(now == null ? world.clock.instant() : now, date);
-      return atLeastASecond(wait.toSeconds());
+      if (now == null) now = world.clock.instant();
+      return atLeastASecond(Duration.between(now, date).toSeconds());
     }
 
     private static Duration reset(HttpHeaders headers) {
@@ -7816,7 +7901,8 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var step : mapping.getPath()) {
         if (step.getFieldName() != null) place.add(step.getFieldName());
       }
-      return "no sense in its answer" + (place.length() == 0 ? "" : ", at " + place);
+      if (place.length() == 0) return "no sense in its answer";
+      return "no sense in its answer, at " + place;
     }
 
     /** Error envelopes, {@code error} being a text or an object, as one line. */
@@ -7850,11 +7936,15 @@ final class SpikeNotifier implements Callable<Integer> {
           "client_id", client.id(),
           "client_secret", client.secret(),
           "scope", scope);
-      boolean asJson = url.getPath().equals("/oauth/tokens"); // Zendesk has JSON, the RFC a form
-      var body = asJson ? JSON.valueToTree(fields).toString() : form(fields);
+      var type = "application/x-www-form-urlencoded";
+      var body = form(fields);
+      if (url.getPath().equals("/oauth/tokens")) { // Zendesk has JSON, the RFC a form
+        type = "application/json";
+        body = JSON.valueToTree(fields).toString();
+      }
       var request = HttpRequest.newBuilder(url)
           .header("Accept", "application/json")
-          .header("Content-Type", asJson ? "application/json" : "application/x-www-form-urlencoded")
+          .header("Content-Type", type)
           .POST(HttpRequest.BodyPublishers.ofString(body))
           .build();
       try {
@@ -7862,7 +7952,8 @@ final class SpikeNotifier implements Callable<Integer> {
         world.secrets.add(token.access_token());
         return token;
       } catch (PermanentFailure e) {
-        var exit = Set.of(400, 401, 403).contains(e.status) ? Exit.DENIED : otherwise;
+        var exit = otherwise;
+        if (Set.of(400, 401, 403).contains(e.status)) exit = Exit.DENIED;
         throw exit.fault(e, "%s %s answers %d %s (check ClientId, ClientSecret and scope)", where,
             host(url), e.status, e.reason);
       }
@@ -7888,7 +7979,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Until a minute before its end; half an hour, as Zendesk has it, where that is not said. */
     Duration life() {
-      long seconds = expires_in == null ? 1800 : Math.min(86_400, expires_in.asLong(1800));
+      long seconds = 1800;
+      if (expires_in != null) seconds = Math.min(86_400, expires_in.asLong(1800));
       return Duration.ofSeconds(Math.max(30, seconds - 60));
     }
   }
@@ -8000,8 +8092,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isExempt(url)) return List.of(Proxy.NO_PROXY);
       var proxy = address(env, url.getScheme());
       if (proxy == null) return ProxySelector.getDefault().select(url);
-      int port = proxy.getPort() < 0 ? 80 : proxy.getPort();
-      return List.of(new Proxy(Proxy.Type.HTTP, new InetSocketAddress(proxy.getHost(), port)));
+      var address = new InetSocketAddress(proxy.getHost(), port(proxy));
+      return List.of(new Proxy(Proxy.Type.HTTP, address));
     }
 
     /** Null when none is set; HTTP_PROXY in capitals is left out, as curl does. */
@@ -8010,7 +8102,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (value.isEmpty() && scheme.equals("https")) value = env.getOrDefault("HTTPS_PROXY", "");
       if (value.isEmpty()) return null;
       try {
-        var proxy = new URI(value.contains("://") ? value : "http://" + value);
+        if (!value.contains("://")) value = "http://" + value;
+        var proxy = new URI(value);
         boolean isHttp = "http".equalsIgnoreCase(proxy.getScheme());
         if (!isHttp) {
           throw Exit.CONFIG.fault("%s_proxy: %s is not spoken (expected http://HOST:PORT)", scheme,
@@ -8040,9 +8133,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
       for (var each : list.split("[,\\s]+")) {
         var name = lower(each).replaceFirst("^\\*?\\.", "");
-        var port = name.matches("[^:]+:\\d+") ? name.replaceFirst(".*:", "") : "";
-        if (!port.isEmpty() && !port.equals(String.valueOf(port(url)))) continue;
-        if (!port.isEmpty()) name = name.replaceFirst(":\\d+$", "");
+        boolean hasPort = name.matches("[^:]+:\\d+");
+        if (hasPort && !name.endsWith(":" + port(url))) continue;
+        if (hasPort) name = name.replaceFirst(":\\d+$", "");
         if (name.isEmpty()) continue;
         if (name.equals("*") || host.equals(name) || host.endsWith("." + name)) return true;
         if (name.contains("/") && isWithin(host, name)) return true;
@@ -8052,7 +8145,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static int port(URI url) {
       if (url.getPort() >= 0) return url.getPort();
-      return "https".equals(url.getScheme()) ? 443 : 80;
+      if ("https".equals(url.getScheme())) return 443;
+      return 80;
     }
 
     /** Whether an address in numbers lies in a network such as 10.0.0.0/8. */
@@ -8211,7 +8305,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Said even when quiet. A log has no other clock than the one at the start of each line. */
     void warn(String text) {
-      print(err, terminal ? "" : clock.instant().truncatedTo(ChronoUnit.SECONDS) + " ", text);
+      var start = "";
+      if (!terminal) start = clock.instant().truncatedTo(ChronoUnit.SECONDS) + " ";
+      print(err, start, text);
     }
 
     private synchronized void print(PrintWriter to, String start, String text) {
@@ -8284,8 +8380,8 @@ final class SpikeNotifier implements Callable<Integer> {
         context.init(null, managers.getTrustManagers(), null);
         return context;
       } catch (GeneralSecurityException | IOException e) {
-        var reason = e instanceof NoSuchFileException ? "no such file" : oneLine(
-            Objects.requireNonNullElse(e.getMessage(), "invalid"));
+        var reason = oneLine(Objects.requireNonNullElse(e.getMessage(), "invalid"));
+        if (e instanceof NoSuchFileException) reason = "no such file";
         throw Exit.CONFIG.fault(e, "%s: cannot be read: %s (expected certificates of authorities)",
             what, reason);
       }
@@ -8554,8 +8650,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** In plain words what the file system refused. */
     static String reason(IOException e, String doing) {
-      var user = System.getProperty("user.name", "?");
-      var who = user.equals("?") ? "this user" : "user " + user;
+      var who = "user " + System.getProperty("user.name", "?");
+      if (who.equals("user ?")) who = "this user"; // as in a container, which has no name for it
       if (e instanceof AccessDeniedException) return who + " may not " + doing + " here";
       if (e instanceof NoSuchFileException) return "no such file or folder";
       if (e instanceof NotDirectoryException) return "not a folder";
@@ -8713,7 +8809,8 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isWide = c >= 0x1100 && c <= 0x115f || c >= 0x2e80 && c <= 0xa4cf
           || c >= 0xac00 && c <= 0xd7a3 || c >= 0xf900 && c <= 0xfaff
           || c >= 0xfe30 && c <= 0xfe6f || c >= 0xff00 && c <= 0xff60 || c >= 0x1f300;
-      columns += isMark ? 0 : isWide ? 2 : 1;
+      if (isWide) columns += 2;
+      else if (!isMark) columns++;
     }
     return columns;
   }

@@ -73,7 +73,7 @@ class HistoryTest extends Unit {
         "date,00\\n2026-11-23,1\\n2026-11-23,2 | line 3, column date: 2026-11-23 again (expected "
             + "one row a date)",
         "when,00 | line 1, column 1: 'when' (expected date,00,01,\u2026,23)",
-        "EMPTY | line 1, column 1: '' (expected date,00,01,\u2026,23)",
+        "EMPTY | line 1, column 1: no header (expected date,00,01,\u2026,23)",
         "date,00,24 | line 1, column 24: '24' (expected each of 00 to 23 once)",
         "date,00,0 | line 1, column 0: '0' (expected each of 00 to 23 once)",
     })
