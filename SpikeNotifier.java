@@ -703,7 +703,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var hours = new TreeSet<Hour>();
       var oldest = last.plus(1 - Hour.NEWS);
       if (history.judged() != null) {
-        var first = Collections.max(List.of(history.judged().plus(1), oldest));
+        var first = Hour.later(history.judged().plus(1), oldest);
         Hour.range(first, last).forEach(hours::add);
       }
       for (var hour : history.toRecheck()) {
@@ -1021,8 +1021,9 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The first of them by name, so that one can look what is the matter there. */
     private static String named(List<Hour> hours) {
       if (hours.isEmpty()) return "";
-      var names = new StringJoiner(", ", ": ", hours.size() > NAMED ? ", \u2026" : "");
-      for (var hour : hours.subList(0, Math.min(NAMED, hours.size()))) names.add(hour.name());
+      var names = new StringJoiner(", ", ": ", "");
+      for (var hour : first(NAMED, hours)) names.add(hour.name());
+      if (hours.size() > NAMED) names.add("\u2026");
       return names.toString();
     }
 
@@ -1112,9 +1113,8 @@ final class SpikeNotifier implements Callable<Integer> {
             + "edited, try again in an hour that it lets through)", hour, known.get(hour));
       }
       var tags = new TagHistory();
-      for (var past = hour.plus(-24 * TagHistory.DAYS); past.isBefore(hour); past = past.plus(1)) {
-        tags.put(past, 20, Map.of("vip", 7L));
-      }
+      Hour.range(hour.plus(-24 * TagHistory.DAYS), hour).forEach(past ->
+          tags.put(past, 20, Map.of("vip", 7L)));
       var tickets = new HourTickets(config.omittedTags);
       long made = Math.min(spike.count(), MOST_MADE);
       for (long i = 0; i < made; i++) tickets.add(madeUp(hour, i, made));
@@ -1129,7 +1129,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var tags = new ArrayList<String>();
       if (surges) tags.add("checkout_error");
       if (i % 3 == 0) tags.add("vip");
-      var subject = surges ? "Checkout fails with error 502" : "A question";
+      var subject = "A question";
+      if (surges) subject = "Checkout fails with error 502";
       var created = hour.from().plusSeconds(i * 3600 / all);
       return new Ticket(4900 + i, created, subject, 1000 + i, tags, "ticket");
     }
@@ -1228,9 +1229,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var thresholds = judge.thresholds(hour);
       lines.add("Needed for a spike: " + plural(thresholds.least(), "ticket") + ".");
       for (var threshold : thresholds.all()) {
-        var mark = "";
-        if (threshold == thresholds.effective()) mark = "  decides";
-        lines.add("  %-46s %8.1f%s".formatted(threshold.words().get(), threshold.shown(), mark));
+        lines.add("  %-46s %8.1f  %s".formatted(threshold.words().get(), threshold.shown(),
+            thresholds.mark(threshold)).stripTrailing());
       }
       return lines;
     }
@@ -1306,11 +1306,10 @@ final class SpikeNotifier implements Callable<Integer> {
     private List<String> sampleLines() {
       var lines = new ArrayList<String>();
       int all = samples.known().size();
-      int shown = Math.min(MOST_SAMPLES, all);
       var which = "newest first";
-      if (shown < all) which = "the newest " + shown;
+      if (all > MOST_SAMPLES) which = "the newest " + MOST_SAMPLES;
       lines.add("Samples (" + all + "), " + samples.basis().words + ", " + which + ":");
-      for (var sample : samples.known().subList(0, shown)) {
+      for (var sample : first(MOST_SAMPLES, samples.known())) {
         var capped = "";
         if (isCapped(sample)) capped = "  counted as " + decimal(usual.spread().cap());
         lines.add("  %s  %s %8d%s".formatted(sample.hour().name(), localTime(sample.hour()),
@@ -1329,9 +1328,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static void addLeftOut(List<String> lines, String why, List<Hour> hours) {
       if (hours.isEmpty()) return;
       var names = new StringJoiner(" ");
-      for (var hour : hours.subList(0, Math.min(MOST_LEFT_OUT, hours.size()))) {
-        names.add(hour.name());
-      }
+      for (var hour : first(MOST_LEFT_OUT, hours)) names.add(hour.name());
       int more = hours.size() - MOST_LEFT_OUT;
       if (more > 0) names.add("and " + more + " more");
       lines.add("  left out, " + why + ": " + names);
@@ -1410,8 +1407,10 @@ final class SpikeNotifier implements Callable<Integer> {
       this.config = config;
       this.counts = counts;
       this.own = new Rule(config);
-      this.start = since == null ? counts.first() : Hour.of(since, 0);
+      var start = counts.first();
+      if (since != null) start = Hour.of(since, 0);
       var learned = firstSample().plus(LEARNING);
+      this.start = start;
       this.leavesOutLearning = start.isBefore(learned) && counts.end().since(learned) >= ENOUGH;
       this.first = leavesOutLearning ? learned : start;
     }
@@ -1528,7 +1527,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (episodes.isEmpty()) return;
       episodes.sort(Comparator.comparingDouble(Episode::excess).reversed());
       world.result("\nThe largest by your settings:");
-      for (var episode : episodes.subList(0, Math.min(5, episodes.size()))) {
+      for (var episode : first(5, episodes)) {
         world.result("  %s  %s, peak %d, %.0f more than usual".formatted(episode.start().name(),
             plural(episode.hours(), "hour"), episode.peak().count(), episode.excess()));
       }
@@ -1668,8 +1667,7 @@ final class SpikeNotifier implements Callable<Integer> {
       rule = new Rule(config);
       judge = new Judge(rule, counts);
       last = counts.end().plus(-1);
-      var oldest = last.plus(-rule.config.numHours);
-      first = oldest.isBefore(counts.first()) ? counts.first() : oldest;
+      first = Hour.later(last.plus(-rule.config.numHours), counts.first());
       for (var verdict : judge.verdicts(first)) verdicts.put(verdict.hour(), verdict);
       long[] sorted = verdicts.values().stream().mapToLong(Verdict::count).sorted().toArray();
       highest = sorted[sorted.length - 1];
@@ -1815,7 +1813,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** A row a day; an hour that did not come or came twice at a clock change shows as one cell. */
     private String everyHour() {
       var days = new TreeMap<LocalDate, String[]>(Comparator.reverseOrder());
-      for (var hour = first; !last.isBefore(hour); hour = hour.plus(1)) {
+      for (var hour : Hour.range(first, last.plus(1)).toList()) {
         var local = hour.from().atZone(rule.config.zone);
         var day = days.computeIfAbsent(local.toLocalDate(), date -> {
           var cells = new String[24];
@@ -1841,8 +1839,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String lineChart() {
-      var start = last.plus(-24 * LINE_DAYS + 1);
-      return new Chart(start.isBefore(first) ? first : start).svg();
+      return new Chart(Hour.later(first, last.plus(1 - 24 * LINE_DAYS))).svg();
     }
 
     /** The recent tickets as a line, in a drawing of {@code WIDTH} by {@code HEIGHT} units. */
@@ -1940,7 +1937,7 @@ final class SpikeNotifier implements Callable<Integer> {
       /** A stroke at each local midnight and the date, where there is room; half on a phone. */
       private String days() {
         var days = new StringBuilder();
-        for (var hour = start; !last.isBefore(hour); hour = hour.plus(1)) {
+        for (var hour : Hour.range(start, last.plus(1)).toList()) {
           if (hour.from().atZone(rule.config.zone).getHour() != 0) continue;
           days.append("<path d=\"M%.1f %.0fv6\" stroke=\"var(--soft)\"/>"
               .formatted(x(hour), BOTTOM));
@@ -2035,9 +2032,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var first = last.plus(-CHECKED);
       var judged = history.judged();
       boolean isMissed = judged != null && judged.isBefore(last);
-      if (isMissed) first = Collections.min(List.of(first, judged.plus(1 - CHECKED)));
+      if (isMissed) first = Hour.earlier(first, judged.plus(1 - CHECKED));
       var known = history.knownBefore(last, CHECKED);
-      if (!known.isEmpty()) first = Collections.min(List.of(first, known.get(known.size() - 1)));
+      if (!known.isEmpty()) first = Hour.earlier(first, known.get(known.size() - 1));
       return first;
     }
 
@@ -2144,6 +2141,12 @@ final class SpikeNotifier implements Callable<Integer> {
         return Hour.range(from, to);
       }
 
+      List<Hour> newestFirst() {
+        var hours = new ArrayList<>(each().toList());
+        Collections.reverse(hours);
+        return hours;
+      }
+
       Span newerHalf() {
         return new Span(from.plus(hours() / 2), to);
       }
@@ -2201,10 +2204,10 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Null when Zendesk cannot say, as has been seen of single hours. */
     private Long counted(Span span) {
-      boolean isDoubtful = failuresInARow > 0 && patience.tries() > 2;
+      var patience = this.patience;
+      if (failuresInARow > 0) patience = patience.withTries(Math.min(2, patience.tries()));
       try {
-        long total = zendesk.count(span.from, span.to,
-            isDoubtful ? patience.withTries(2) : patience);
+        long total = zendesk.count(span.from, span.to, patience);
         failuresInARow = 0;
         return total;
       } catch (Fault e) {
@@ -2212,7 +2215,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!isExpected) throw e;
         failuresInARow++;
         world.detail(e.getMessage());
-        boolean isPatient = patience == Patience.USUAL;
+        boolean isPatient = this.patience == Patience.USUAL;
         if (isPatient && failuresInARow % SUSPICIOUS == 0) findOutWhoIsAtFault();
         return null;
       }
@@ -2248,7 +2251,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void countEach(Span span) {
-      for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
+      for (var hour : span.newestFirst()) {
         reconcile(new Span(hour, hour.plus(1)));
       }
     }
@@ -2283,7 +2286,7 @@ final class SpikeNotifier implements Callable<Integer> {
             read, total, span.from, span.to));
         return false;
       }
-      for (var hour = span.to.plus(-1); !hour.isBefore(span.from); hour = hour.plus(-1)) {
+      for (var hour : span.newestFirst()) {
         var exported = hours.getOrDefault(hour, new Exported());
         store(hour, exported.tickets);
         boolean isWanted = keepsTags && last.since(hour) < 24 * TagHistory.DAYS;
@@ -2354,7 +2357,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var slices = new ArrayList<Span>();
       var to = gap.to;
       long tickets = 0;
-      for (var hour = gap.to.plus(-1); !hour.isBefore(gap.from); hour = hour.plus(-1)) {
+      for (var hour : gap.newestFirst()) {
         tickets += history.at(hour);
         boolean isFull = tickets >= SLICE || hour.equals(gap.from);
         if (!isFull) continue;
@@ -3718,7 +3721,23 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   record Facts(long count, Double usual, Double percent, String cause, List<TagCount> tags,
       String link, @JsonInclude(JsonInclude.Include.NON_NULL) Stop stop,
-      @JsonInclude(JsonInclude.Include.NON_NULL) List<TagVerdict> surges) { }
+      @JsonInclude(JsonInclude.Include.NON_NULL) List<TagVerdict> surges) {
+    static Facts of(Judged judged, String cause, List<TagCount> tags, String link) {
+      var baseline = judged.baseline();
+      return new Facts(judged.count(), baseline.mean(), baseline.percent(judged.count()), cause,
+          tags, link, null, null);
+    }
+
+    static Facts of(Stop stop, String link) {
+      return new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
+    }
+
+    static Facts of(List<TagVerdict> surges, String link) {
+      var first = surges.get(0);
+      return new Facts(first.together(), first.expected(), null, first.tag(), List.of(), link,
+          null, surges);
+    }
+  }
 
   /**
    * The words. {@code chat} holds a headline, then a line each; {@code rows} the first tags.
@@ -3888,6 +3907,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int FLOOD = 5; // tickets of one requester, and half of all
     private static final int TAG_WIDTH = 44; // columns of the plain text
     private static final int CHAT_TAGS = 5;
+    private static final String NO_TAG = "(no tag)"; // has a blank, as no tag has
     private static final double RECOUNTED = 1.5; // times what was told
 
     private final Config config;
@@ -3946,9 +3966,9 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.gap();
       if (cause != null) {
         mail.link(cause.count() + " with " + cut(cause.tag(), TAG_WIDTH) + ": ",
-            agentSearch(hour, hour.plus(1), cause.tag()));
+            agentSearch(hour, cause.tag()));
       }
-      var link = agentSearch(hour, hour.plus(1), null);
+      var link = agentSearch(hour, null);
       mail.link("All " + spike.count() + ": ", link);
 
       tagTable(mail, hour, tickets, ranked);
@@ -3962,10 +3982,8 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.line("The next notice comes " + nextNotice() + ".");
       footer(mail, hour);
 
-      var baseline = spike.baseline();
-      var top = ranked.subList(0, Math.min(config.numTags, ranked.size()));
-      var facts = new Facts(spike.count(), baseline.mean(), baseline.percent(spike.count()),
-          causeTag, top, link, null, null);
+      var top = first(config.numTags, ranked);
+      var facts = Facts.of(spike, causeTag, top, link);
       var subject = subject(spike, cause);
       if (kind == Kind.SAMPLE) subject = "SAMPLE, no spike: " + subject;
       return notice(kind, hour, told, subject, facts, mail.words(chatRows(top)));
@@ -4062,8 +4080,7 @@ final class SpikeNotifier implements Callable<Integer> {
         mail.line(cause.count() + " of " + of + " carry " + cause.tag() + ", usually "
             + none(cause.usual()) + ".");
         var more = new StringJoiner(", ");
-        int end = Math.min(1 + MORE_CAUSES, causes.size());
-        for (var tag : causes.subList(1, end)) {
+        for (var tag : first(MORE_CAUSES, causes.subList(1, causes.size()))) {
           more.add(tag.tag() + " (" + tag.count() + ", usually " + none(tag.usual()) + ")");
         }
         if (more.length() > 0) mail.line("Also risen: " + more + ".");
@@ -4115,73 +4132,82 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void tagTable(MailBody mail, Hour hour, HourTickets tickets, List<TagCount> ranked) {
-      var shown = new ArrayList<>(ranked.subList(0, Math.min(config.numTags, ranked.size())));
+      var shown = new ArrayList<>(first(config.numTags, ranked));
       int more = 0;
       for (var tag : ranked) {
         if (!tag.risen() || shown.contains(tag) || more == MORE_RISEN) continue;
         shown.add(tag);
         more++;
       }
-      var rows = new ArrayList<List<Cell>>();
-      for (var tag : shown) {
-        var name = Cell.link(cut(tag.tag(), TAG_WIDTH), cut(tag.tag(), 100),
-            agentSearch(hour, hour.plus(1), tag.tag()));
-        rows.add(tagRow(tag, name));
-      }
       if (tickets.untagged() > 0) {
         var percent = 100.0 * tickets.untagged() / tickets.size();
-        var none = new TagCount("(no tag)", tickets.untagged(), null, percent, false);
-        rows.add(tagRow(none, Cell.of(none.tag())));
+        shown.add(new TagCount(NO_TAG, tickets.untagged(), null, percent, false));
       }
-      if (rows.isEmpty()) return;
-      mail.table(List.of(Cell.of("Tags"), Cell.right("tickets", 7), Cell.right("usual", 6),
-          Cell.right("of all", 6), Cell.of("")), rows);
+      if (shown.isEmpty()) return;
+      mail.table(shown,
+          Column.of("Tags", tag -> tagCell(hour, tag.tag())),
+          Column.right("tickets", 7, tag -> String.valueOf(tag.count())),
+          Column.right("usual", 6, tag -> usual(tag)),
+          Column.right("of all", 6, tag -> rounded(tag.percent()) + " %"),
+          Column.of("", tag -> Cell.of(mark(tag))));
       if (!tickets.missing().isEmpty()) {
         mail.detail("Ranked from " + tickets.size() + " of its tickets (" + tickets.missing()
             + ").");
       }
     }
 
-    private static List<Cell> tagRow(TagCount tag, Cell name) {
-      var mark = "";
-      if (tag.risen()) mark = "risen";
-      if (tag.risen() && tag.isNew()) mark = "NEW";
-      var usual = "";
-      if (tag.usual() != null) usual = amount(tag.usual());
-      return List.of(name,
-          Cell.right(String.valueOf(tag.count()), 7),
-          Cell.right(usual, 6),
-          Cell.right(rounded(tag.percent()) + " %", 6),
-          Cell.of(mark));
+    private Cell tagCell(Hour hour, String tag) {
+      if (tag.equals(NO_TAG)) return Cell.of(tag);
+      return Cell.link(cut(tag, TAG_WIDTH), cut(tag, 100), agentSearch(hour, tag));
+    }
+
+    private static String usual(TagCount tag) {
+      if (tag.usual() == null) return "";
+      return amount(tag.usual());
+    }
+
+    private static String mark(TagCount tag) {
+      if (!tag.risen()) return "";
+      if (tag.isNew()) return "NEW";
+      return "risen";
     }
 
     /** Equal subjects stand once, with their number. @param tag null for all tickets */
     private void examples(MailBody mail, HourTickets tickets, String tag) {
       var bySubject = new LinkedHashMap<String, List<Ticket>>();
       for (var ticket : tickets.with(tag)) {
-        var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
-        bySubject.computeIfAbsent(subject, absent -> new ArrayList<>()).add(ticket);
+        bySubject.computeIfAbsent(subject(ticket), absent -> new ArrayList<>()).add(ticket);
       }
       var groups = new ArrayList<>(bySubject.values());
       groups.sort(Comparator.comparingInt((List<Ticket> group) -> -group.size()));
-      var rows = new ArrayList<List<Cell>>();
-      for (var group : groups.subList(0, Math.min(EXAMPLES, groups.size()))) {
-        var ticket = group.get(0);
-        var id = "#" + ticket.id();
-        var subject = Objects.requireNonNullElse(ticket.subject(), "(no subject)");
-        var number = group.size() + " x";
-        if (group.size() == 1) number = "";
-        int width = MailBody.COLUMNS - 2 - id.length() - 2 - 5 - 2 - 6 - 2;
-        rows.add(List.of(
-            Cell.link(id, id, agentPage("tickets/" + ticket.id())),
-            Cell.noWrap(time(ticket.created())),
-            Cell.right(number, 6),
-            Cell.of(cut(subject, width), cut(subject, 100))));
-      }
-      if (rows.isEmpty()) return;
+      if (groups.isEmpty()) return;
       var title = "Some of the tickets";
       if (tag != null) title = "Tickets with " + cut(tag, TAG_WIDTH);
-      mail.table(List.of(Cell.of(title), Cell.of(""), Cell.of(""), Cell.of("")), rows);
+      mail.table(first(EXAMPLES, groups),
+          Column.of(title, group -> idCell(group.get(0))),
+          Column.of("", group -> Cell.noWrap(time(group.get(0).created()))),
+          Column.right("", 6, group -> times(group.size())),
+          Column.of("", group -> subjectCell(group.get(0))));
+    }
+
+    private Cell idCell(Ticket ticket) {
+      var id = "#" + ticket.id();
+      return Cell.link(id, id, agentPage("tickets/" + ticket.id()));
+    }
+
+    private static String times(int number) {
+      if (number == 1) return "";
+      return number + " x";
+    }
+
+    private static Cell subjectCell(Ticket ticket) {
+      int before = "  #".length() + ticket.id().toString().length() + "  14:00  100 x  ".length();
+      int width = MailBody.COLUMNS - before;
+      return Cell.of(cut(subject(ticket), width), cut(subject(ticket), 100));
+    }
+
+    private static String subject(Ticket ticket) {
+      return Objects.requireNonNullElse(ticket.subject(), "(no subject)");
     }
 
     /** A row an hour: its count and a bar, the usual marked in it. */
@@ -4205,18 +4231,16 @@ final class SpikeNotifier implements Callable<Integer> {
       var hours = Hour.range(last.plus(-23), last.plus(1)).toList();
       double highest = 1;
       for (var hour : hours) {
-        highest = Math.max(highest, Math.max(orZero(count.apply(hour)), orZero(usual.apply(hour))));
+        highest = Math.max(highest, orZero(count.apply(hour)));
+        highest = Math.max(highest, orZero(usual.apply(hour)));
       }
-      var rows = new ArrayList<List<Cell>>();
-      for (var hour : hours) {
-        rows.add(List.of(
-            Cell.noWrap(at(hour.from(), config.zone, "EEE d MMM HH:mm")),
-            Cell.right(orUnknown(count.apply(hour)), 7),
-            Cell.right(orUnknown(usual.apply(hour)), 6),
-            Cell.bar(orZero(count.apply(hour)) / highest, orZero(usual.apply(hour)) / highest)));
-      }
-      mail.table(List.of(Cell.of(title), Cell.right("tickets", 7), Cell.right("usual", 6),
-          Cell.of("")), rows);
+      double scale = highest;
+      mail.table(hours,
+          Column.of(title, hour -> Cell.noWrap(at(hour.from(), config.zone, "EEE d MMM HH:mm"))),
+          Column.right("tickets", 7, hour -> orUnknown(count.apply(hour))),
+          Column.right("usual", 6, hour -> orUnknown(usual.apply(hour))),
+          Column.of("", hour -> Cell.bar(
+              orZero(count.apply(hour)) / scale, orZero(usual.apply(hour)) / scale)));
     }
 
     private static double orZero(Double tickets) {
@@ -4229,19 +4253,13 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void thresholds(MailBody mail, Spike spike) {
-      var rows = new ArrayList<List<Cell>>();
-      for (var threshold : spike.thresholds().all()) {
-        var mark = "";
-        if (threshold == spike.thresholds().effective()) mark = "decides";
-        rows.add(List.of(
-            Cell.of(threshold.words().get()),
-            Cell.right(decimal(threshold.shown()), 7),
-            Cell.of(mark)));
-      }
-      mail.table(List.of(
-          Cell.of("Rule " + lower(judge.rule.name().name()) + ": a spike from "
-              + plural(spike.thresholds().least(), "ticket") + " on"),
-          Cell.of(""), Cell.of("")), rows);
+      var thresholds = spike.thresholds();
+      var title = "Rule " + lower(judge.rule.name().name()) + ": a spike from "
+          + plural(thresholds.least(), "ticket") + " on";
+      mail.table(thresholds.all(),
+          Column.of(title, threshold -> Cell.of(threshold.words().get())),
+          Column.right("", 7, threshold -> decimal(threshold.shown())),
+          Column.of("", threshold -> Cell.of(thresholds.mark(threshold))));
     }
 
     private String nextNotice() {
@@ -4266,7 +4284,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var peak = opening.topic.hour;
       long highest = opening.facts.count;
       double excess = 0;
-      for (var hour = begin; hour.isBefore(over); hour = hour.plus(1)) {
+      for (var hour : Hour.range(begin, over).toList()) {
         if (!judge.counts.knows(hour) || !(judge.verdict(hour) instanceof Spike spike)) continue;
         end = hour;
         excess += spike.excess();
@@ -4297,9 +4315,7 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.heading("For operators");
       footer(mail, over);
 
-      var baseline = calm.baseline();
-      var facts = new Facts(calm.count(), baseline.mean(), baseline.percent(calm.count()),
-          opening.facts.cause, List.of(), link, null, null);
+      var facts = Facts.of(calm, opening.facts.cause, List.of(), link);
       return notice(Kind.CLEAR, over, told, null, facts, mail.words(List.of()));
     }
 
@@ -4331,7 +4347,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (config.allClear) mail.line("The next notice comes when tickets come again.");
       footer(mail, last);
 
-      var facts = new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
+      var facts = Facts.of(stop, link);
       var subject = config.subject + " Tickets stopped: " + stop.came() + " instead of "
           + amount(stop.usual()) + " in " + plural(stop.hours(), "hour") + " at " + account() + " ("
           + dayAndTime(last) + ")";
@@ -4357,7 +4373,7 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.heading("For operators");
       footer(mail, last);
 
-      var facts = new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
+      var facts = Facts.of(stop, link);
       return notice(Kind.RESUMED, last, told, null, facts, mail.words(List.of()));
     }
 
@@ -4373,7 +4389,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The notice about tags that surge within a calm total, from top to bottom. */
     Notice tag(Hour hour, List<TagVerdict> surges, HourTickets tickets) {
       var first = surges.get(0);
-      var link = agentSearch(hour, hour.plus(1), first.tag());
+      var link = agentSearch(hour, first.tag());
       var mail = new MailBody();
 
       mail.title(plural(first.count(), "ticket") + " with " + first.tag() + " at " + account()
@@ -4389,7 +4405,7 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.gap();
       for (var surge : surges) {
         mail.link(surge.count() + " with " + cut(surge.tag(), TAG_WIDTH) + ": ",
-            agentSearch(hour, hour.plus(1), surge.tag()));
+            agentSearch(hour, surge.tag()));
       }
       examples(mail, tickets, first.tag());
       last24Hours(mail, cut(first.tag(), 20) + ", 24 hours", hour,
@@ -4398,8 +4414,7 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.line("A tag is told once in 24 hours, and not while the total is a spike.");
       footer(mail, hour);
 
-      var facts = new Facts(first.together(), first.expected(), null, first.tag(), List.of(), link,
-          null, surges);
+      var facts = Facts.of(surges, link);
       var subject = config.subject + " " + first.together() + " with " + cut(first.tag(), 40)
           + " in 2 hours at " + account() + ", usually " + none(first.expected()) + " ("
           + dayAndTime(hour) + ")";
@@ -4433,7 +4448,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The first tags, for a code fence of a chat. */
     private static List<String> chatRows(List<TagCount> tags) {
       var rows = new ArrayList<String>();
-      for (var tag : tags.subList(0, Math.min(CHAT_TAGS, tags.size()))) {
+      for (var tag : first(CHAT_TAGS, tags)) {
         var row = "%-30s %6d".formatted(cut(tag.tag(), 30), tag.count());
         if (tag.usual() != null) row += ", usual " + amount(tag.usual());
         rows.add(row);
@@ -4448,6 +4463,10 @@ final class SpikeNotifier implements Callable<Integer> {
     /** An agents' page of Zendesk. */
     private String agentPage(String path) {
       return "https://" + config.zendeskHost + "/agent/" + path;
+    }
+
+    private String agentSearch(Hour hour, String tag) {
+      return agentSearch(hour, hour.plus(1), tag);
     }
 
     /**
@@ -4566,13 +4585,26 @@ final class SpikeNotifier implements Callable<Integer> {
           + "</p>\n";
     }
 
-    /** @param head the title, then what stands over each further column */
-    void table(List<Cell> head, List<List<Cell>> rows) {
+    /** A row for each thing. What stands over the first column is the title. */
+    @SafeVarargs
+    final <T> void table(List<T> things, Column<T>... columns) {
+      var head = new ArrayList<Cell>();
+      for (var column : columns) head.add(column.head);
+      var rows = new ArrayList<List<Cell>>();
+      for (var thing : things) {
+        var row = new ArrayList<Cell>();
+        for (var column : columns) row.add(column.cell.apply(thing));
+        rows.add(row);
+      }
+      table(head, rows);
+    }
+
+    private void table(List<Cell> head, List<List<Cell>> rows) {
       isHead = false;
       if (!isBelowHeading) gap();
       isBelowHeading = false;
       int width = 0;
-      boolean hasHeads = head.stream().skip(1).anyMatch(cell -> !cell.text.isEmpty());
+      boolean hasHeads = head.stream().skip(1).anyMatch(cell -> !cell.text.isBlank());
       if (hasHeads) width = columns(head.get(0).text) - 2;
       for (var row : rows) width = Math.max(width, columns(row.get(0).text));
       text.append(textRow(head, width + 2)).append('\n');
@@ -4658,6 +4690,19 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /** A column of a table: what stands over it, and its cell in the row of a thing. */
+  record Column<T>(Cell head, Function<T, Cell> cell) {
+    static <T> Column<T> of(String head, Function<T, Cell> cell) {
+      return new Column<>(Cell.of(head), cell);
+    }
+
+    /** Of digits, as wide as {@code width} in plain text. */
+    static <T> Column<T> right(String head, int width, Function<T, String> digits) {
+      return new Column<>(Cell.right(head, width),
+          thing -> Cell.right(digits.apply(thing), width));
+    }
+  }
+
   /** A cell of a table, as plain text and as HTML; {@code attributes} are those of its element. */
   record Cell(String text, String html, String attributes) {
     private static final int BAR = 24; // characters
@@ -4720,7 +4765,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Where nothing stands over a column there is no heading to be read out. */
     String heading() {
-      if (text.isEmpty()) return element("td", "");
+      if (text.isBlank()) return element("td", "");
       boolean isRight = attributes.contains("align=");
       if (isRight) return element("th", "");
       return element("th", " align=\"left\"");
@@ -4920,8 +4965,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     List<TagCount> top(int most, Hour hour, TagRule rule) {
-      var ranked = ranked(hour, rule);
-      return ranked.subList(0, Math.min(most, ranked.size()));
+      return first(most, ranked(hour, rule));
     }
 
     long untagged() {
@@ -5450,7 +5494,7 @@ final class SpikeNotifier implements Callable<Integer> {
       fresh.sort(clearest);
       told.sort(clearest);
       fresh.addAll(told);
-      return List.copyOf(fresh.subList(0, Math.min(MOST_TOLD, fresh.size())));
+      return first(MOST_TOLD, fresh);
     }
 
     private boolean hasSurged(Hour hour, String tag) {
@@ -5856,6 +5900,11 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The smallest count that is a spike. */
     long least() {
       return effective.least();
+    }
+
+    String mark(Threshold threshold) {
+      if (threshold == effective) return "decides";
+      return "";
     }
   }
 
@@ -7483,6 +7532,16 @@ final class SpikeNotifier implements Callable<Integer> {
       return of(now).plus(-1);
     }
 
+    static Hour earlier(Hour a, Hour b) {
+      if (a.isBefore(b)) return a;
+      return b;
+    }
+
+    static Hour later(Hour a, Hour b) {
+      if (a.isAfter(b)) return a;
+      return b;
+    }
+
     /** The hours from {@code first} up to and without {@code end}, oldest first. */
     static Stream<Hour> range(Hour first, Hour end) {
       return LongStream.range(first.number, end.number).mapToObj(Hour::new);
@@ -8764,7 +8823,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Such as "1 ticket" or "20 tickets". */
   static String plural(long number, String noun) {
-    return number + " " + noun + (number == 1 ? "" : "s");
+    if (number == 1) return "1 " + noun;
+    return number + " " + noun + "s";
   }
 
   static String encode(String text) {
@@ -8784,6 +8844,11 @@ final class SpikeNotifier implements Callable<Integer> {
   static String cut(String text, int most) {
     if (columns(text) <= most) return text;
     return start(text, most - 1) + "\u2026";
+  }
+
+  /** The first so many of the list, or all. */
+  static <T> List<T> first(int most, List<T> list) {
+    return list.subList(0, Math.min(most, list.size()));
   }
 
   /** The beginning of a text that takes at most so many columns. */
