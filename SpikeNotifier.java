@@ -3832,7 +3832,9 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Whether nothing is missing that is read later: files of out/ may have been edited. */
     boolean isWhole() {
       if (topic == null || !topic.isWhole() || facts == null || words == null) return false;
-      boolean hasFacts = facts.link != null && (topic.kind != Kind.STOP || facts.usual != null);
+      boolean isStop = topic.kind == Kind.STOP;
+      boolean hasFacts = facts.link != null
+          && (!isStop || facts.usual != null && facts.stop != null);
       return hasFacts && words.isWhole();
     }
 
@@ -4356,7 +4358,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The notice that tickets come again, from top to bottom. @param told oldest first */
     Notice resumed(Hour last, Stop stop, List<Notice> told) {
-      var stopped = told.get(0).topic.hour;
+      var opening = told.get(0);
       var first = last.plus(1 - stop.hours());
       var link = agentSearch(first, last.plus(1), null);
       var mail = new MailBody();
@@ -4364,8 +4366,9 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.title("Tickets come again at " + account() + ": " + stop.came() + " in "
           + plural(stop.hours(), "hour") + ", usually " + amount(stop.usual()) + ".");
       mail.line("From " + span(first, last.plus(1)) + "." + lowered(stop));
-      mail.line("That they had stopped was told of " + dayAndTime(stopped) + ", when "
-          + told.get(0).facts.count + " had come instead of " + amount(told.get(0).facts.usual)
+      mail.line("They had stopped: " + opening.facts.count + " in the "
+          + plural(opening.facts.stop.hours(), "hour") + " up to "
+          + dayAndTime(opening.topic.hour.plus(1)) + ", usually " + amount(opening.facts.usual)
           + ".");
       mail.gap();
       mail.link("The tickets since: ", link);

@@ -512,8 +512,7 @@ class NoticeTest {
 
           Tickets come again at acme: 19 in 1 hour, usually 20.
           From 14:00 to 15:00 UTC, Wed 25 Nov.
-          That they had stopped was told of Wed 25 Nov, 10:00 UTC, when 1 had come instead
-          of 58.
+          They had stopped: 1 in the 3 hours up to Wed 25 Nov, 11:00 UTC, usually 58.
           """, head(resumed()));
     }
 
