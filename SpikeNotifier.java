@@ -8463,11 +8463,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static Collection<? extends Certificate> ofFile(String file)
         throws GeneralSecurityException, IOException {
-      try (var in = Files.newInputStream(Path.of(file))) {
-        var certificates = CertificateFactory.getInstance("X.509").generateCertificates(in);
-        if (certificates.isEmpty()) throw new IOException("it holds no certificate");
-        return certificates;
-      }
+      var bytes = Files.readAllBytes(Path.of(file)); // a factory reads a stream byte by byte
+      var certificates = CertificateFactory.getInstance("X.509")
+          .generateCertificates(new ByteArrayInputStream(bytes));
+      if (certificates.isEmpty()) throw new IOException("it holds no certificate");
+      return certificates;
     }
   }
 
