@@ -723,9 +723,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private boolean shouldNotify(Spike spike) {
       var newest = ledger.newest(Kind.SPIKE, last);
       if (newest != null && newest.hour.isAfter(spike.hour())) return false;
-      boolean wasFalseEnd = newest != null && newest.hour.equals(spike.hour());
       var open = openEpisode(spike.hour());
-      if (open == null || wasFalseEnd) return true;
+      if (open == null || wasFalseEnd(newest, spike.hour())) return true;
       return config.repeat.shouldNotify(spike.count(), open.facts.count());
     }
 
@@ -753,10 +752,14 @@ final class SpikeNotifier implements Callable<Integer> {
     /** What was told of the open episode that the hour goes on; empty when it opens one. */
     private List<Notice> episodeOf(Hour hour) {
       var newest = ledger.newest(Kind.SPIKE, hour);
-      if (newest == null) return List.of();
-      boolean wasFalseEnd = newest.hour.equals(hour);
-      if (!wasFalseEnd && openEpisode(hour) == null) return List.of();
+      boolean goesOn = wasFalseEnd(newest, hour) || openEpisode(hour) != null;
+      if (!goesOn) return List.of();
       return told(ledger.read(newest));
+    }
+
+    /** Whether the hour was told as the end, and is a spike now that it was counted again. */
+    private static boolean wasFalseEnd(FiledNotice newest, Hour hour) {
+      return newest != null && newest.kind == Kind.CLEAR && newest.hour.equals(hour);
     }
 
     private List<Notice> told(Notice notice) {
@@ -5952,7 +5955,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this(rule, new Baselines(rule, counts));
     }
 
-    /** @param usuals of a rule with the same name, shared since they take the time */
+    /** @param baselines of a rule with the same name, shared since they take the time */
     Judge(Rule rule, Baselines baselines) {
       this.rule = rule;
       this.counts = baselines.counts;
@@ -6573,7 +6576,7 @@ final class SpikeNotifier implements Callable<Integer> {
       for (int i = 0; i < names.size(); i++) {
         var name = names.get(i);
         if (name.matches("(?i)date|Unnamed: [\\d.]+|")) {
-          if (hours.isEmpty()) dateColumn = i; // later ones hold nothing, see readCounts
+          if (hours.isEmpty()) dateColumn = i; // later ones hold nothing, see counts
           continue;
         }
         if (i == 0) throw fault(line, "1", quoted(name), HEADER);
@@ -6684,18 +6687,19 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void parse(Path file, List<String> lines) {
       for (int i = 0; i < lines.size(); i++) {
-        if (lines.get(i).isBlank() || i == 0 && lines.get(0).strip().equals(HEADER)) continue;
+        var line = lines.get(i).strip();
+        if (line.isEmpty() || line.equals(HEADER)) continue;
         try {
-          parse(lines.get(i));
+          parse(line);
         } catch (IllegalArgumentException | DateTimeException e) {
           badLines.add("%s: line %d: '%s' (expected %s, such as 2026-11-24T13,2,bug:1 web:2)"
-              .formatted(Disk.shown(file), i + 1, cut(oneLine(lines.get(i)), 40), HEADER));
+              .formatted(Disk.shown(file), i + 1, cut(oneLine(line), 40), HEADER));
         }
       }
     }
 
     private void parse(String line) {
-      var cells = line.strip().split(",", -1);
+      var cells = line.split(",", -1);
       Ini.require(cells.length == 3);
       boolean isUnknown = cells[1].isEmpty() && cells[2].isEmpty();
       if (isUnknown) return;
@@ -7066,7 +7070,7 @@ final class SpikeNotifier implements Callable<Integer> {
       parser.getConfig().setEscapeNewline(false); // at its end too
       parser.getConfig().setMultiOption(true);
       try {
-        parser.load(new StringReader(normalized(text)));
+        parser.load(new StringReader(simplified(text)));
       } catch (IOException e) {
         var found = LINE_NUMBER.matcher(e.getMessage()); // the rest of it may be a password
         var line = "a line";
@@ -7116,7 +7120,7 @@ final class SpikeNotifier implements Callable<Integer> {
      * What ini4j does not know: comments behind a section, and indented lines that continue the
      * list above. The number of lines stays.
      */
-    private static String normalized(String text) {
+    private static String simplified(String text) {
       var lines = new ArrayList<String>();
       int last = -1; // the line that a continuation belongs to
       for (var line : text.split("\\R", -1)) {
@@ -7203,8 +7207,9 @@ final class SpikeNotifier implements Callable<Integer> {
       for (int i = 0; i < value.length(); i++) {
         char c = value.charAt(i);
         if (c == '"') quoted = !quoted;
-        boolean starts = i == 0 || Character.isWhitespace(value.charAt(i - 1));
-        if (!quoted && starts && (c == ';' || c == '#')) return value.substring(0, i).strip();
+        boolean isSign = c == ';' || c == '#';
+        boolean isFirst = i == 0 || Character.isWhitespace(value.charAt(i - 1));
+        if (isSign && isFirst && !quoted) return value.substring(0, i).strip();
       }
       return value;
     }
@@ -7370,8 +7375,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static List<String> words(String text, String separators) {
-      require(text.startsWith("[") == text.endsWith("]") || !text.startsWith("["));
-      if (!text.startsWith("[")) return split(text, separators);
+      boolean isJson = text.startsWith("[");
+      if (!isJson) return split(text, separators);
+      require(text.endsWith("]"));
       try {
         var words = Arrays.asList(JSON.readValue(text, String[].class));
         require(!words.contains(null));
