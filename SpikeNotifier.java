@@ -6875,7 +6875,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Pattern MAIL_ADDRESS =
         Pattern.compile("(?=.{1,254}$)(?=.{1,64}@)%2$s(\\.%2$s)*@%1$s(\\.%1$s)*"
             .formatted(LABEL, ATOM));
-    private static final Pattern NAME_AND_ADDRESS = Pattern.compile("(.*?)\\s*<([^<>]*)>");
+    private static final Pattern NAME_AND_ADDRESS =
+        Pattern.compile("(\"[^\"]*\"|[^<>]*?)\\s*<([^<>]*)>");
 
     private Config(Path file, World world, boolean offline) {
       super(file, world, offline);
