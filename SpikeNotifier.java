@@ -3080,7 +3080,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (config.hasMailSignIn()) {
         signIn = "signed in as " + config.username + " (offered: " + smtp.offered() + ")";
       }
-      return server() + ", " + lower(config.security.name()) + ", " + signIn + ", takes mail for "
+      return server() + ", Security " + lower(config.security.name()) + ", " + signIn
+          + ", takes mail for "
           + String.join(", ", config.mailReceivers());
     }
 
@@ -7412,6 +7413,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var command = wholeText(key + "Command", null);
       holdsSecrets |= inFile != null;
       if (offline) return null;
+      boolean isOfExample = inFile != null && inFile.startsWith("paste-the-");
+      check(key, !isOfExample, "'" + inFile + "'", "your own in place of the example's");
 
       var secret = inEnvironment(key);
       if (secret == null && command != null) secret = printed(key + "Command", command);

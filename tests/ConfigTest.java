@@ -356,6 +356,15 @@ class ConfigTest extends Unit {
       }
     }
 
+    @Test
+    void is_not_taken_from_the_example_as_it_is() throws Exception {
+      var example = Files.readString(source("auth.ini.example"));
+      var thrown = assertThrows(Fault.class, () -> read(example, Map.of()));
+      var keys = thrown.getMessage().lines()
+          .map(line -> line.replaceFirst(".*?: (\\[.*?): .*", "$1")).toList();
+      assertEquals(List.of("[zendesk] ClientSecret", "[email] Password"), keys);
+    }
+
     private Map<String, String> keysOfTheExample() throws IOException {
       var keys = new TreeMap<String, String>();
       var section = "";

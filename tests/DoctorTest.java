@@ -30,8 +30,8 @@ class DoctorTest extends Deliveries {
           "ok    Zendesk: 127.0.0.1, 40 tickets in 2026-11-10T13, OAuth",
           "ok    Query: none",
           "ok    clock: N s from Zendesk's",
-          "ok    mail: localhost:" + mail.port() + ", starttls, signed in as spikes (offered: "
-              + "PLAIN LOGIN), takes mail for a@acme.example, b@acme.example",
+          "ok    mail: localhost:" + mail.port() + ", Security starttls, signed in as spikes "
+              + "(offered: PLAIN LOGIN), takes mail for a@acme.example, b@acme.example",
           "ok    history: " + folder.resolve("out/history.csv") + ", 2026-10-31T13 to "
               + "2026-11-10T12, at acme.zendesk.com without Query, 0 unknown of the last 240",
           "ok    tags: 0 of 29 days known",
