@@ -7467,7 +7467,10 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!holdsSecrets || offline) return;
       try {
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
-        if (rights.endsWith("---")) return;
+        boolean isOwn = Files.getOwner(file).getName().equals(System.getProperty("user.name"));
+        boolean groupReads = isOwn && rights.charAt(3) == 'r'; // root's file is read no other way
+        boolean allRead = rights.charAt(6) == 'r';
+        if (!groupReads && !allRead) return;
         world.warn("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s"
             .formatted(Disk.shown(file), rights));
       } catch (IOException e) {

@@ -57,6 +57,34 @@ class BacktestTest extends Unit {
       assertEquals(64, run("backtest", "--per-month", ceiling, "-c", folder + "/auth.ini"));
     }
 
+    /** Two hours in 500 hold 20 where 10 are usual, which rule weekly takes for chance. */
+    @Test
+    void suggest_settings_that_stay_under_the_ceiling() {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24L * 200), JUDGED).forEach(hour ->
+          history.put(hour, hour.number() % 250 == 0 ? 20 : 10));
+      history.save();
+      write("auth.ini", "[misc]\nSpikeThreshold = 0.5\n");
+      assertEquals(0, run("backtest", "--per-month", "1", "-c", folder + "/auth.ini"));
+      assertTrue(out.toString().contains("\nFor at most 1.0 spikes in 30 days: these settings give "
+          + "0.0 spikes, 0.0 spike hours, 0.0 mails.\n[misc]\nSpikeThreshold = 1.0\n[spike]\n"
+          + "Rule = mean\n"), out.toString());
+    }
+
+    @Test
+    void tell_when_tickets_stopped() {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24L * 60), JUDGED).forEach(hour -> {
+        long ago = JUDGED.since(hour);
+        history.put(hour, ago > 40 && ago <= 48 || ago <= 3 ? 0 : 10);
+      });
+      history.save();
+      write("auth.ini", WEEKLY);
+      assertEquals(0, run("backtest", "-c", folder + "/auth.ini"));
+      assertTrue(out.toString().endsWith("\nTickets stopped 2 times: 2026-11-22T14, 2026-11-24T11 "
+          + "(not told: Stops = no).\n"), out.toString());
+    }
+
     @Test
     void of_nothing_are_74() {
       write("auth.ini", WEEKLY);

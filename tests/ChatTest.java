@@ -41,6 +41,21 @@ class ChatTest extends Deliveries {
       }
     }
 
+    /** Its messages of an episode stand together, by a key in the address. */
+    @Test
+    void of_google_chat_is_asked_with_the_key_of_the_episode() throws IOException {
+      try (var hook = new Hook()) {
+        config("webhook/Url = " + hook.url() + "/v1/spaces/A/messages?key=K&token=T\n"
+            + "webhook/Format = googlechat");
+        run(Exit.OK);
+        later(1);
+        run(Exit.OK);
+        var asked = "POST /v1/spaces/A/messages?key=K&token=T&threadKey=spike-2026-11-10T13"
+            + "&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD";
+        assertEquals(List.of(asked, asked), hook.asked);
+      }
+    }
+
     /** Java's client throws IllegalArgumentException for it, which must not silence the mail. */
     @Test
     void that_answers_nonsense_is_its_own_trouble() throws IOException {

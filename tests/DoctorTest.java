@@ -9,6 +9,7 @@ import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.List;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -92,6 +93,32 @@ class DoctorTest extends Deliveries {
       config("zendesk/Query = taggs:vip\ndefault/SpikeDB = out/other.csv");
       assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: taggs:vip: 1720 of 1720 "
           + "tickets of the last 7 days: it changes nothing (a misspelled word?)"));
+    }
+
+    @Test
+    void warns_of_what_will_be_trouble_soon() throws IOException {
+      config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
+          + "zendesk/Credentials = a@acme.example/token:" + API_KEY);
+      Files.writeString(folder.resolve("out/history.csv.tags"), "hour,tickets,tags\nnonsense\n");
+      var answered = clock;
+      desk.date = () -> answered;
+      clock = clock.plusSeconds(240);
+      var out = run(Exit.OK, "doctor").out();
+      assertTrue(out.contains("WARN  Zendesk: 127.0.0.1, 40 tickets in 2026-11-10T13, API token, "
+          + "which ends on 30 Apr 2027"), out);
+      assertTrue(out.contains("WARN  clock: 240 s from Zendesk's: set this machine's clock"), out);
+      assertTrue(out.contains("WARN  tags: 0 of 29 days known; "
+          + folder.resolve("out/history.csv.tags") + ": line 2: 'nonsense' (expected "), out);
+    }
+
+    @Test
+    void warns_of_a_watcher_that_will_not_hear_of_a_failing_run() throws IOException {
+      try (var hook = new Hook()) {
+        config("monitor/PingUrl = " + hook.url() + "/x");
+        assertTrue(run(Exit.OK, "doctor", "--send").out().contains("WARN  watcher: 127.0.0.1 took "
+            + "a good ping; how it hears of a failing run is not known (set FailUrl)"));
+        assertEquals(List.of("GET /x"), hook.asked);
+      }
     }
 
     @Test

@@ -1,9 +1,11 @@
 package spikenotifier;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.util.Map;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,6 +58,48 @@ class ExplainTest extends Unit {
       assertEquals("Deviations", json.path("bars").path(0).path("key").asText());
       assertTrue(json.path("bars").path(0).path("decides").asBoolean());
       assertEquals("[\"2026-11-10T13:00:00Z\"]", json.path("ignored").toString());
+    }
+
+    /** Five weeks of 20 an hour, of which the last two hours held nothing, or a new tag. */
+    private void fiveWeeks(long last, Map<String, Long> tagsOfLast) throws IOException {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      var tags = new TagHistory();
+      Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour -> {
+        long count = hour.isAfter(JUDGED.plus(-2)) ? last : 20;
+        history.put(hour, count);
+        tags.put(hour, count, Map.of("vip", Math.min(count, 7L)));
+      });
+      if (!tagsOfLast.isEmpty()) tags.put(JUDGED, last, tagsOfLast);
+      history.save();
+      tags.save(folder.resolve("out/history.csv"));
+      write("auth.ini", "[spike]\nRule = weekly\n");
+    }
+
+    @Test
+    void tells_a_stop() throws IOException {
+      fiveWeeks(0, Map.of());
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertTrue(out.toString().contains(
+          "\nTickets have stopped: 0 in the last 1 hour; usual: 20.\n"), out.toString());
+      out.getBuffer().setLength(0);
+      assertEquals(0, run("explain", "--json", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertEquals("{\"verdict\":\"stopped\",\"low\":1.0,\"hours\":1,\"came\":0,\"usual\":20.0}",
+          SpikeNotifier.JSON.readTree(out.toString()).path("stop").toString());
+    }
+
+    @Test
+    void tells_a_tag_that_surges() throws IOException {
+      fiveWeeks(20, Map.of("checkout_error", 9L, "vip", 7L));
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertTrue(out.toString().contains("\nTag checkout_error surges: 9 in this hour and the one "
+          + "before; expected: 0, needed to surge: 7.\n"), out.toString());
+      assertFalse(out.toString().contains("Tag vip"), out.toString());
+      out.getBuffer().setLength(0);
+      assertEquals(0, run("explain", "--json", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      var tags = SpikeNotifier.JSON.readTree(out.toString()).path("tags");
+      assertEquals(2, tags.size());
+      assertEquals("{\"tag\":\"checkout_error\",\"count\":9,\"together\":9,\"expected\":0.0,"
+          + "\"dispersion\":1.0,\"surge\":true}", tags.path(0).toString());
     }
 
     @ParameterizedTest

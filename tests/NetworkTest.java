@@ -146,6 +146,20 @@ class NetworkTest extends Deliveries {
     }
 
     @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "rw-rw---- | INI: its group may write it (rw-rw----), and so run commands as this user: "
+            + "chmod 600 INI",
+        "rw-r----- | INI: holds secrets and others can read it (rw-r-----): chmod 600 INI",
+    })
+    void that_a_group_can_read_or_write_are_warned_about(String rights, String line)
+        throws IOException {
+      var ini = folder.resolve("auth.ini");
+      Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString(rights));
+      var lines = run(Exit.OK).err().lines().toList();
+      assertEquals(line.replace("INI", ini.toString()), lines.get(0));
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"history.csv", "history.csv.state", "history.csv.lock",
         "history.csv.tags"})
     void that_are_pipes_block_nothing(String name) throws Exception {

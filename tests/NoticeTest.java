@@ -408,6 +408,31 @@ class NoticeTest {
     }
 
     @Test
+    void about_one_persons_few_tickets_says_so() {
+      var tickets = new HourTickets(List.of());
+      for (int i = 0; i < 100; i++) tickets.add(ticket(i, 100, 4711));
+      assertTrue(head(spike(tickets, List.of(), 100)).contains("\nOne requester wrote 100 of the "
+          + "100: https"), "a flood");
+      var few = new HourTickets(List.of());
+      for (int i = 0; i < 3; i++) few.add(ticket(i, 3, 4711));
+      assertTrue(head(spike(few, List.of(), 100)).contains("\nOne person wrote 3 tickets.\n"));
+    }
+
+    @Test
+    void about_an_end_after_midnight_names_both_days() {
+      ini = "TimeZone = Pacific/Auckland\n"; // where it is 23:00 when the spike begins
+      var judge = judge(config(), 100, 80, 90, 80, 20);
+      var first = spike();
+      var start = HOUR.plus(-4);
+      var told = new Notice(new Topic("acme.zendesk.com", "", start, Kind.SPIKE, start, "Subject"),
+          first.facts, first.words);
+      var notice = new NoticeWriter(config(), judge, new TagHistory(), world())
+          .clear((Calm) judge.verdict(HOUR), List.of(told));
+      assertEquals("Over after 4 hours: the spike at acme from Wed 25 Nov, 23:00 to Thu 26 Nov, "
+          + "03:00 Pacific/Auckland.", notice.words.chat().get(0));
+    }
+
+    @Test
     void about_the_end_stands_for_itself() {
       assertEquals("""
           Subject: Ticket Spike Alert! 70 tickets instead of 17 at acme (Wed 25 Nov, 12:00 UTC)
