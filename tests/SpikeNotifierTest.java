@@ -7,6 +7,7 @@
 //SOURCES HistoryTest.java
 //SOURCES ConfigTest.java
 //SOURCES TextTest.java
+//SOURCES ReadmeTest.java
 //SOURCES ExplainTest.java
 //SOURCES BacktestTest.java
 //SOURCES ReportTest.java
@@ -62,6 +63,7 @@ final class SpikeNotifierTest {
       HistoryTest.class,
       ConfigTest.class,
       TextTest.class,
+      ReadmeTest.class,
       ExplainTest.class,
       BacktestTest.class,
       ReportTest.class,
