@@ -2245,10 +2245,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Of a span that could not be counted, or whose total an export has put in doubt. */
     private void reconcileHalves(Span span) {
-      if (span.hours() == 1) {
-        aside.add(span);
-        return;
-      }
       reconcile(span.newerHalf());
       reconcile(span.olderHalf());
     }
