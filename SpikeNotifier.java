@@ -2422,320 +2422,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Delivery: did each receiver get the notice, once ========================================
 
-  /** The folders of {@code out} in which notices lie. */
-  enum Place {
-    OUTBOX, SENT, REFUSED;
-
-    String folder() {
-      return lower(name());
-    }
-  }
-
-  /** A notice and the file that it lies in; the file is read when somebody asks for the notice. */
-  static final class FiledNotice {
-    final String fileName;
-    final Hour hour;
-    final Kind kind;
-    private final boolean isOfSecondEdition; // whose names told of no account and Query
-    private boolean isOfThisRun;
-    private Place place;
-    private Notice notice;
-    private boolean isRead;
-
-    private FiledNotice(String fileName, Hour hour, Kind kind, boolean isOfSecondEdition,
-        Place place) {
-      this.fileName = fileName;
-      this.hour = hour;
-      this.kind = kind;
-      this.isOfSecondEdition = isOfSecondEdition;
-      this.place = place;
-    }
-
-    Place place() {
-      return place;
-    }
-
-    boolean isWaiting() {
-      return place == Place.OUTBOX;
-    }
-
-    /** The same hour's end is older than its spike: then the end was false. */
-    private static final Comparator<FiledNotice> ORDER =
-        Comparator.comparing((FiledNotice entry) -> entry.hour).thenComparing(entry -> entry.kind);
-  }
-
-  /**
-   * What was told and what still waits: a file a notice, named {@code HOUR.KIND.ID.json}. The ID
-   * stands for account, Query and history, so that several INIs can share a folder; files of
-   * another ID are never looked at. In a dry run, or where the folder cannot be written, what is
-   * new stays in memory.
-   */
-  static final class Ledger {
-    private static final Duration KEPT = Duration.ofDays(180); // README.md says so, too
-    private static final Pattern NAME = Pattern.compile("(\\d{4}-\\d{2}-\\d{2}T\\d{2})"
-        + "\\.(spike|clear|stop|resumed|tag)(?:\\.([0-9a-f]{8}))?\\.json");
-
-    private final Config config;
-    private final String id;
-    private final List<FiledNotice> entries = new ArrayList<>();
-    private boolean isWritten;
-
-    /**
-     * @param isWritten whether what changes is written, too
-     * @throws Fault HISTORY when a folder cannot be read
-     */
-    Ledger(Config config, boolean isWritten) {
-      this.config = config;
-      this.isWritten = isWritten;
-      this.id = id(config);
-      for (var place : Place.values()) {
-        for (var file : Disk.list(folder(place), NAME.pattern())) addFile(file, place);
-      }
-      entries.sort(FiledNotice.ORDER);
-    }
-
-    /** A ledger without files, for a run that cannot read them. */
-    private Ledger(Config config) {
-      this.config = config;
-      this.id = id(config);
-    }
-
-    static Ledger inMemory(Config config) {
-      return new Ledger(config);
-    }
-
-    /** Null where auth.ini names no account, as explain may have it: then every notice is ours. */
-    static String id(Config config) {
-      if (config.zendeskHost == null) return null;
-      var scope = config.zendeskHost + "\n" + History.normalized(config.query) + "\n"
-          + config.historyName;
-      return Secrets.sha256(scope).substring(0, 8);
-    }
-
-    private void addFile(Path file, Place place) {
-      var name = NAME.matcher(file.getFileName().toString());
-      if (!name.matches()) return;
-      boolean isOfSecondEdition = name.group(3) == null;
-      boolean isOurs = isOfSecondEdition || id == null || id.equals(name.group(3));
-      var hour = Hour.parseOrNull(name.group(1));
-      if (!isOurs || hour == null) return;
-      var kind = Kind.valueOf(name.group(2).toUpperCase(Locale.ROOT));
-      entries.add(new FiledNotice(name.group(), hour, kind, isOfSecondEdition, place));
-    }
-
-    Path folder(Place place) {
-      return config.outFolder.resolve(place.folder());
-    }
-
-    private Path file(FiledNotice entry) {
-      return folder(entry.place).resolve(entry.fileName);
-    }
-
-    /** Writes and deletes in each folder, as sending does. @throws Fault HISTORY where it cannot */
-    void tryToWrite() {
-      for (var place : Place.values()) {
-        var folder = folder(place);
-        if (Files.isSymbolicLink(folder)) {
-          throw Exit.HISTORY.fault("%s: is a link (expected a folder)", Disk.shown(folder));
-        }
-        if (Files.exists(folder) && !Files.isDirectory(folder)) {
-          throw Exit.HISTORY.fault("%s: is a file (expected a folder)", Disk.shown(folder));
-        }
-        Disk.tryToWrite(folder);
-      }
-    }
-
-    /** From here on nothing is written: what runs before this one have left must wait, then. */
-    void keepInMemory() {
-      isWritten = false;
-    }
-
-    boolean isWritten() {
-      return isWritten;
-    }
-
-    /** The notice, or null where the file holds none that is ours. */
-    Notice read(FiledNotice entry) {
-      if (!entry.isRead) {
-        entry.isRead = true;
-        entry.notice = notice(file(entry));
-        if (entry.notice != null && !isOurs(entry)) entry.notice = null;
-      }
-      return entry.notice;
-    }
-
-    private boolean isOurs(FiledNotice entry) {
-      var topic = entry.notice.topic;
-      boolean isNamed = topic.hour.equals(entry.hour) && topic.kind == entry.kind;
-      if (!isNamed) return false;
-      if (!entry.isOfSecondEdition || id == null) return true;
-      return topic.account.equals(config.zendeskHost)
-          && History.normalized(topic.query).equals(History.normalized(config.query));
-    }
-
-    private static Notice notice(Path file) {
-      try {
-        var text = Disk.read(file, Exit.HISTORY);
-        if (text == null) return null;
-        var notice = JSON.readValue(text, Notice.class);
-        if (notice != null && notice.isWhole()) return notice;
-        return null;
-      } catch (JsonProcessingException | Fault e) {
-        return null; // the outbox's are told as rubbish
-      }
-    }
-
-    /** The notice of that hour and kind, wherever it lies, or null. */
-    FiledNotice find(Hour hour, Kind kind) {
-      FiledNotice found = null;
-      for (var entry : entries) {
-        if (entry.kind != kind || !entry.hour.equals(hour) || read(entry) == null) continue;
-        boolean isBetter = found == null || entry.place == Place.SENT;
-        if (isBetter) found = entry;
-      }
-      return found;
-    }
-
-    /** The newest notice of that hour or before that opens, carries on or ends such an episode. */
-    FiledNotice newest(Kind opening, Hour upTo) {
-      for (int i = entries.size() - 1; i >= 0; i--) {
-        var entry = entries.get(i);
-        boolean isCandidate = entry.kind.opening() == opening && !entry.hour.isAfter(upTo);
-        if (isCandidate && read(entry) != null) return entry;
-      }
-      return null;
-    }
-
-    /** The notices of the episode that the notice belongs to, oldest first. */
-    List<FiledNotice> episode(Notice notice) {
-      var episode = new ArrayList<FiledNotice>();
-      for (var entry : entries) {
-        boolean isCandidate = entry.kind.opening() == notice.topic.kind.opening()
-            && !entry.hour.isBefore(notice.topic.start);
-        if (isCandidate && read(entry) != null && read(entry).isOfSameEpisode(notice)) {
-          episode.add(entry);
-        }
-      }
-      return episode;
-    }
-
-    /**
-     * The newest notice of the open episode of that kind that somebody has heard of or still may,
-     * or null when none is open. Its end closes it.
-     */
-    Notice open(Kind opening, Hour upTo) {
-      var newest = newest(opening, upTo);
-      if (newest == null || newest.kind != opening) return null;
-      Notice heard = null;
-      for (var entry : episode(read(newest))) {
-        boolean isHeard = entry.isWaiting() || read(entry).isHeard();
-        if (isHeard && !entry.hour.isAfter(upTo)) heard = read(entry);
-      }
-      return heard;
-    }
-
-    /** What waits, the newest first. */
-    List<FiledNotice> waiting() {
-      var waiting = new ArrayList<FiledNotice>();
-      for (var entry : entries) {
-        if (entry.isWaiting() && read(entry) != null) waiting.add(0, entry);
-      }
-      return waiting;
-    }
-
-    /** @param place the outbox, from which it is sent, or where it lies that nobody is told */
-    void add(Notice notice, Place place) {
-      var name = notice.topic.hour.name() + "." + notice.topic.kind.word() + "." + id + ".json";
-      var entry = new FiledNotice(name, notice.topic.hour, notice.topic.kind, false, place);
-      entry.notice = notice;
-      entry.isRead = true;
-      entry.isOfThisRun = true;
-      entries.removeIf(other -> other.fileName.equals(name));
-      entries.add(entry);
-      entries.sort(FiledNotice.ORDER);
-      save(entry);
-    }
-
-    /** @throws Fault HISTORY when it cannot be written */
-    void save(FiledNotice entry) {
-      if (!isWritten) return;
-      Disk.write(file(entry), JSON.valueToTree(entry.notice).toPrettyString() + "\n");
-    }
-
-    void move(FiledNotice entry, Place place) {
-      if (isWritten) Disk.move(file(entry), folder(place).resolve(entry.fileName));
-      entry.place = place;
-    }
-
-    /**
-     * Lays aside what can be no notice: a file of our own name that holds none, or one of no known
-     * name that has lain there for an hour, so that nobody is writing it.
-     */
-    List<Path> layRubbishAside(Instant now) {
-      var rubbish = new ArrayList<Path>();
-      if (!isWritten) return rubbish;
-      for (var file : Disk.list(folder(Place.OUTBOX), ".*\\.(json|eml)")) {
-        if (isRubbish(file, now)) rubbish.add(file);
-      }
-      for (var file : rubbish) {
-        Disk.move(file, folder(Place.REFUSED).resolve(file.getFileName()));
-      }
-      entries.removeIf(entry -> entry.isWaiting() && read(entry) == null
-          && rubbish.contains(file(entry)));
-      return rubbish;
-    }
-
-    private boolean isRubbish(Path file, Instant now) {
-      var name = NAME.matcher(file.getFileName().toString());
-      boolean isKnownName = name.matches() && Hour.parseOrNull(name.group(1)) != null;
-      if (!isKnownName) return !Disk.isFresh(file, now);
-      if (name.group(3) != null && !name.group(3).equals(id)) return false;
-      var notice = notice(file);
-      if (notice == null) return true;
-      return !notice.topic.hour.name().equals(name.group(1))
-          || !notice.topic.kind.word().equals(name.group(2));
-    }
-
-    /** Deletes what was told long ago, by whichever INI of this folder. */
-    void prune(Instant now) {
-      if (!isWritten) return;
-      var oldest = Hour.of(now.minus(KEPT)).name();
-      for (var place : List.of(Place.SENT, Place.REFUSED)) {
-        for (var file : Disk.list(folder(place), "\\d{4}-\\d{2}-\\d{2}T\\d{2}.*")) {
-          if (file.getFileName().toString().compareTo(oldest) < 0) Disk.delete(file);
-        }
-      }
-    }
-  }
-
-  /** What came of one try to tell one receiver. */
-  enum Fate {
-    ACCEPTED,
-    REFUSED,    // for good
-    PUT_OFF,    // nothing of the notice was sent, so each run tries again
-    NO_SIGN_IN, // the same, until somebody mends auth.ini
-    UNCONFIRMED // its text was sent, without a yes: it may have arrived, so tries are spaced
-  }
-
-  /** @param hasNoAnswer the receiver is silent, so that this run asks it no more */
-  record Outcome(Fate fate, String words, boolean hasNoAnswer) {
-    Outcome(Fate fate, String words) {
-      this(fate, words, false);
-    }
-  }
-
-  /** One mail address, or one chat. */
-  interface Receiver {
-    /** How notices name it: a mail address, "webhook" or "webhook NAME". */
-    String name();
-
-    /** Where a message about it should point at. */
-    String place();
-
-    /** @throws Fault when it cannot be reached: nothing was sent, and this run asks no more */
-    Outcome send(Notice notice, Words words);
-  }
-
   /**
    * Sends what waits in the ledger. A notice is stored before it goes out, and each answer is noted
    * before anything else is done, so a kill loses none and sends none twice, but for the instant
@@ -2829,7 +2515,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private void tell(FiledNotice entry, Receiver receiver) {
       var notice = ledger.read(entry);
       try {
-        var outcome = receiver.send(notice, notice.words.asOf(world.now(), notice.topic, config));
+        var outcome = receiver.send(notice, notice.wordsAt(world.now(), config.zone));
         if (outcome.hasNoAnswer) silent.add(receiver.place());
         record(entry, receiver, outcome);
       } catch (Fault e) {
@@ -2915,7 +2601,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var notice = ledger.read(entry);
       var left = unanswered(notice);
       if (left.isEmpty()) return;
-      var words = notice.words.asOf(world.now(), notice.topic, config);
+      var words = notice.wordsAt(world.now(), config.zone);
       world.result("Subject: " + notice.subject() + "\n\n" + words.text());
       for (var receiver : left) notice.accept(receiver.name(), world.now());
     }
@@ -2944,16 +2630,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** An SMTP reply; RFC 5321, 4.2.1. */
-  record Reply(int code, String words) {
-    boolean isYes() {
-      return code / 100 == 2;
-    }
-
-    boolean isFinalNo() {
-      return code / 100 == 5;
-    }
-  }
+  // ==== Mail: how does a notice get to a mail address ===========================================
 
   /** The mail of a notice, and its way to the SMTP server: a transaction for each receiver. */
   static final class Mailer {
@@ -3352,6 +3029,17 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /** An SMTP reply; RFC 5321, 4.2.1. */
+  record Reply(int code, String words) {
+    boolean isYes() {
+      return code / 100 == 2;
+    }
+
+    boolean isFinalNo() {
+      return code / 100 == 5;
+    }
+  }
+
   /** Bounds what a server may say: a reply in time, and a conversation in bytes. */
   static final class BoundedSocket extends Socket {
     private static final int MOST = 1 << 20; // bytes; a conversation takes a few kB
@@ -3424,6 +3112,65 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private SocketTimeoutException late() {
       return new SocketTimeoutException("no whole answer within %d s".formatted(limit.toSeconds()));
+    }
+  }
+
+  // ==== Chat: how does a notice get to a chat, or to a program ==================================
+
+  /** One chat, or program: each notice is posted there, one try of ten seconds. */
+  static final class Webhook implements Receiver {
+    private static final Duration LIMIT = Duration.ofSeconds(10);
+    private static final Set<Integer> FINAL = Set.of(400, 401, 403, 410, 413, 422);
+
+    private final ChatAddress chat;
+    private final World world;
+    private final Http http;
+
+    Webhook(ChatAddress chat, World world) {
+      this.chat = chat;
+      this.world = world;
+      this.http = new Http(world, Pace.free());
+    }
+
+    @Override
+    public String name() {
+      return chat.name();
+    }
+
+    @Override
+    public String place() {
+      return "[" + chat.name() + "] " + Http.host(chat.url());
+    }
+
+    @Override
+    public Outcome send(Notice notice, Words words) {
+      var format = chat.format();
+      var request = Http.request(url(notice, format))
+          .header("Content-Type", "application/json; charset=utf-8")
+          .POST(HttpRequest.BodyPublishers.ofString(Payload.of(notice, words, format)))
+          .build();
+      try {
+        http.sendOnce(request, Void.class, world.atMost(LIMIT));
+        return new Outcome(Fate.ACCEPTED, "accepted");
+      } catch (PermanentFailure e) {
+        if (FINAL.contains(e.status)) return new Outcome(Fate.REFUSED, e.getMessage());
+        return new Outcome(Fate.UNCONFIRMED, e.getMessage());
+      } catch (TemporaryFailure e) {
+        return new Outcome(Fate.UNCONFIRMED, e.getMessage());
+      } catch (IOException e) {
+        if (Http.isUnconnected(e)) {
+          throw Exit.TRY_LATER.fault(e, "%s: %s", place(), http.reason(e));
+        }
+        return new Outcome(Fate.UNCONFIRMED, http.reason(e), true);
+      }
+    }
+
+    /** Google Chat holds an episode together by a key in the address. */
+    private URI url(Notice notice, Format format) {
+      if (format != Format.GOOGLECHAT) return chat.url();
+      var key = notice.topic.kind().opening().word() + "-" + notice.topic.start().name();
+      return Http.with(chat.url(), chat.url().getRawPath(), chat.url().getRawQuery(),
+          "threadKey=" + key, "messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     }
   }
 
@@ -3542,62 +3289,37 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** One chat, or program: each notice is posted there, one try of ten seconds. */
-  static final class Webhook implements Receiver {
-    private static final Duration LIMIT = Duration.ofSeconds(10);
-    private static final Set<Integer> FINAL = Set.of(400, 401, 403, 410, 413, 422);
+  // ==== Receiver: what may come of telling somebody =============================================
 
-    private final ChatAddress chat;
-    private final World world;
-    private final Http http;
+  /** One mail address, or one chat. */
+  interface Receiver {
+    /** How notices name it: a mail address, "webhook" or "webhook NAME". */
+    String name();
 
-    Webhook(ChatAddress chat, World world) {
-      this.chat = chat;
-      this.world = world;
-      this.http = new Http(world, Pace.free());
-    }
+    /** Where a message about it should point at. */
+    String place();
 
-    @Override
-    public String name() {
-      return chat.name();
-    }
+    /** @throws Fault when it cannot be reached: nothing was sent, and this run asks no more */
+    Outcome send(Notice notice, Words words);
+  }
 
-    @Override
-    public String place() {
-      return "[" + chat.name() + "] " + Http.host(chat.url());
-    }
-
-    @Override
-    public Outcome send(Notice notice, Words words) {
-      var format = chat.format();
-      var request = Http.request(url(notice, format))
-          .header("Content-Type", "application/json; charset=utf-8")
-          .POST(HttpRequest.BodyPublishers.ofString(Payload.of(notice, words, format)))
-          .build();
-      try {
-        http.sendOnce(request, Void.class, world.atMost(LIMIT));
-        return new Outcome(Fate.ACCEPTED, "accepted");
-      } catch (PermanentFailure e) {
-        if (FINAL.contains(e.status)) return new Outcome(Fate.REFUSED, e.getMessage());
-        return new Outcome(Fate.UNCONFIRMED, e.getMessage());
-      } catch (TemporaryFailure e) {
-        return new Outcome(Fate.UNCONFIRMED, e.getMessage());
-      } catch (IOException e) {
-        if (Http.isUnconnected(e)) {
-          throw Exit.TRY_LATER.fault(e, "%s: %s", place(), http.reason(e));
-        }
-        return new Outcome(Fate.UNCONFIRMED, http.reason(e), true);
-      }
-    }
-
-    /** Google Chat holds an episode together by a key in the address. */
-    private URI url(Notice notice, Format format) {
-      if (format != Format.GOOGLECHAT) return chat.url();
-      var key = notice.topic.kind().opening().word() + "-" + notice.topic.start().name();
-      return Http.with(chat.url(), chat.url().getRawPath(), chat.url().getRawQuery(),
-          "threadKey=" + key, "messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
+  /** @param hasNoAnswer the receiver is silent, so that this run asks it no more */
+  record Outcome(Fate fate, String words, boolean hasNoAnswer) {
+    Outcome(Fate fate, String words) {
+      this(fate, words, false);
     }
   }
+
+  /** What came of one try to tell one receiver. */
+  enum Fate {
+    ACCEPTED,
+    REFUSED,    // for good
+    PUT_OFF,    // nothing of the notice was sent, so each run tries again
+    NO_SIGN_IN, // the same, until somebody mends auth.ini
+    UNCONFIRMED // its text was sent, without a yes: it may have arrived, so tries are spaced
+  }
+
+  // ==== Heartbeat: does somebody hear when runs fail, or stop ===================================
 
   /** The watcher's watcher: a ping after each run, never a reason for the run to fail. */
   static final class Heartbeat {
@@ -3670,236 +3392,295 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  // ==== Notice: what is told, and in which words ================================================
+  // ==== Ledger: what was told, and what waits ===================================================
 
-  /** Ends come before beginnings: a spike told after an all-clear of the same hour is the newer. */
-  enum Kind {
-    @JsonProperty("clear") CLEAR,
-    @JsonProperty("spike") SPIKE,
-    @JsonProperty("resumed") RESUMED,
-    @JsonProperty("stop") STOP,
-    @JsonProperty("tag") TAG,
-    @JsonProperty("sample") SAMPLE;
+  /**
+   * What was told and what still waits: a file a notice, named {@code HOUR.KIND.ID.json}. The ID
+   * stands for account, Query and history, so that several INIs can share a folder; files of
+   * another ID are never looked at. In a dry run, or where the folder cannot be written, what is
+   * new stays in memory.
+   */
+  static final class Ledger {
+    private static final Duration KEPT = Duration.ofDays(180); // README.md says so, too
+    private static final Pattern NAME = Pattern.compile("(\\d{4}-\\d{2}-\\d{2}T\\d{2})"
+        + "\\.(spike|clear|stop|resumed|tag)(?:\\.([0-9a-f]{8}))?\\.json");
 
-    String word() {
+    private final Config config;
+    private final String id;
+    private final List<FiledNotice> entries = new ArrayList<>();
+    private boolean isWritten;
+
+    /**
+     * @param isWritten whether what changes is written, too
+     * @throws Fault HISTORY when a folder cannot be read
+     */
+    Ledger(Config config, boolean isWritten) {
+      this.config = config;
+      this.isWritten = isWritten;
+      this.id = id(config);
+      for (var place : Place.values()) {
+        for (var file : Disk.list(folder(place), NAME.pattern())) addFile(file, place);
+      }
+      entries.sort(FiledNotice.ORDER);
+    }
+
+    /** A ledger without files, for a run that cannot read them. */
+    private Ledger(Config config) {
+      this.config = config;
+      this.id = id(config);
+    }
+
+    static Ledger inMemory(Config config) {
+      return new Ledger(config);
+    }
+
+    /** Null where auth.ini names no account, as explain may have it: then every notice is ours. */
+    static String id(Config config) {
+      if (config.zendeskHost == null) return null;
+      var scope = config.zendeskHost + "\n" + History.normalized(config.query) + "\n"
+          + config.historyName;
+      return Secrets.sha256(scope).substring(0, 8);
+    }
+
+    private void addFile(Path file, Place place) {
+      var name = NAME.matcher(file.getFileName().toString());
+      if (!name.matches()) return;
+      boolean isOfSecondEdition = name.group(3) == null;
+      boolean isOurs = isOfSecondEdition || id == null || id.equals(name.group(3));
+      var hour = Hour.parseOrNull(name.group(1));
+      if (!isOurs || hour == null) return;
+      var kind = Kind.valueOf(name.group(2).toUpperCase(Locale.ROOT));
+      entries.add(new FiledNotice(name.group(), hour, kind, isOfSecondEdition, place));
+    }
+
+    Path folder(Place place) {
+      return config.outFolder.resolve(place.folder());
+    }
+
+    private Path file(FiledNotice entry) {
+      return folder(entry.place).resolve(entry.fileName);
+    }
+
+    /** Writes and deletes in each folder, as sending does. @throws Fault HISTORY where it cannot */
+    void tryToWrite() {
+      for (var place : Place.values()) {
+        var folder = folder(place);
+        if (Files.isSymbolicLink(folder)) {
+          throw Exit.HISTORY.fault("%s: is a link (expected a folder)", Disk.shown(folder));
+        }
+        if (Files.exists(folder) && !Files.isDirectory(folder)) {
+          throw Exit.HISTORY.fault("%s: is a file (expected a folder)", Disk.shown(folder));
+        }
+        Disk.tryToWrite(folder);
+      }
+    }
+
+    /** From here on nothing is written: what runs before this one have left must wait, then. */
+    void keepInMemory() {
+      isWritten = false;
+    }
+
+    boolean isWritten() {
+      return isWritten;
+    }
+
+    /** The notice, or null where the file holds none that is ours. */
+    Notice read(FiledNotice entry) {
+      if (!entry.isRead) {
+        entry.isRead = true;
+        entry.notice = notice(file(entry));
+        if (entry.notice != null && !isOurs(entry)) entry.notice = null;
+      }
+      return entry.notice;
+    }
+
+    private boolean isOurs(FiledNotice entry) {
+      var topic = entry.notice.topic;
+      boolean isNamed = topic.hour.equals(entry.hour) && topic.kind == entry.kind;
+      if (!isNamed) return false;
+      if (!entry.isOfSecondEdition || id == null) return true;
+      return topic.account.equals(config.zendeskHost)
+          && History.normalized(topic.query).equals(History.normalized(config.query));
+    }
+
+    private static Notice notice(Path file) {
+      try {
+        var text = Disk.read(file, Exit.HISTORY);
+        if (text == null) return null;
+        var notice = JSON.readValue(text, Notice.class);
+        if (notice != null && notice.isWhole()) return notice;
+        return null;
+      } catch (JsonProcessingException | Fault e) {
+        return null; // the outbox's are told as rubbish
+      }
+    }
+
+    /** The notice of that hour and kind, wherever it lies, or null. */
+    FiledNotice find(Hour hour, Kind kind) {
+      FiledNotice found = null;
+      for (var entry : entries) {
+        if (entry.kind != kind || !entry.hour.equals(hour) || read(entry) == null) continue;
+        boolean isBetter = found == null || entry.place == Place.SENT;
+        if (isBetter) found = entry;
+      }
+      return found;
+    }
+
+    /** The newest notice of that hour or before that opens, carries on or ends such an episode. */
+    FiledNotice newest(Kind opening, Hour upTo) {
+      for (int i = entries.size() - 1; i >= 0; i--) {
+        var entry = entries.get(i);
+        boolean isCandidate = entry.kind.opening() == opening && !entry.hour.isAfter(upTo);
+        if (isCandidate && read(entry) != null) return entry;
+      }
+      return null;
+    }
+
+    /** The notices of the episode that the notice belongs to, oldest first. */
+    List<FiledNotice> episode(Notice notice) {
+      var episode = new ArrayList<FiledNotice>();
+      for (var entry : entries) {
+        boolean isCandidate = entry.kind.opening() == notice.topic.kind.opening()
+            && !entry.hour.isBefore(notice.topic.start);
+        if (isCandidate && read(entry) != null && read(entry).isOfSameEpisode(notice)) {
+          episode.add(entry);
+        }
+      }
+      return episode;
+    }
+
+    /**
+     * The newest notice of the open episode of that kind that somebody has heard of or still may,
+     * or null when none is open. Its end closes it.
+     */
+    Notice open(Kind opening, Hour upTo) {
+      var newest = newest(opening, upTo);
+      if (newest == null || newest.kind != opening) return null;
+      Notice heard = null;
+      for (var entry : episode(read(newest))) {
+        boolean isHeard = entry.isWaiting() || read(entry).isHeard();
+        if (isHeard && !entry.hour.isAfter(upTo)) heard = read(entry);
+      }
+      return heard;
+    }
+
+    /** What waits, the newest first. */
+    List<FiledNotice> waiting() {
+      var waiting = new ArrayList<FiledNotice>();
+      for (var entry : entries) {
+        if (entry.isWaiting() && read(entry) != null) waiting.add(0, entry);
+      }
+      return waiting;
+    }
+
+    /** @param place the outbox, from which it is sent, or where it lies that nobody is told */
+    void add(Notice notice, Place place) {
+      var name = notice.topic.hour.name() + "." + notice.topic.kind.word() + "." + id + ".json";
+      var entry = new FiledNotice(name, notice.topic.hour, notice.topic.kind, false, place);
+      entry.notice = notice;
+      entry.isRead = true;
+      entry.isOfThisRun = true;
+      entries.removeIf(other -> other.fileName.equals(name));
+      entries.add(entry);
+      entries.sort(FiledNotice.ORDER);
+      save(entry);
+    }
+
+    /** @throws Fault HISTORY when it cannot be written */
+    void save(FiledNotice entry) {
+      if (!isWritten) return;
+      Disk.write(file(entry), JSON.valueToTree(entry.notice).toPrettyString() + "\n");
+    }
+
+    void move(FiledNotice entry, Place place) {
+      if (isWritten) Disk.move(file(entry), folder(place).resolve(entry.fileName));
+      entry.place = place;
+    }
+
+    /**
+     * Lays aside what can be no notice: a file of our own name that holds none, or one of no known
+     * name that has lain there for an hour, so that nobody is writing it.
+     */
+    List<Path> layRubbishAside(Instant now) {
+      var rubbish = new ArrayList<Path>();
+      if (!isWritten) return rubbish;
+      for (var file : Disk.list(folder(Place.OUTBOX), ".*\\.(json|eml)")) {
+        if (isRubbish(file, now)) rubbish.add(file);
+      }
+      for (var file : rubbish) {
+        Disk.move(file, folder(Place.REFUSED).resolve(file.getFileName()));
+      }
+      entries.removeIf(entry -> entry.isWaiting() && read(entry) == null
+          && rubbish.contains(file(entry)));
+      return rubbish;
+    }
+
+    private boolean isRubbish(Path file, Instant now) {
+      var name = NAME.matcher(file.getFileName().toString());
+      boolean isKnownName = name.matches() && Hour.parseOrNull(name.group(1)) != null;
+      if (!isKnownName) return !Disk.isFresh(file, now);
+      if (name.group(3) != null && !name.group(3).equals(id)) return false;
+      var notice = notice(file);
+      if (notice == null) return true;
+      return !notice.topic.hour.name().equals(name.group(1))
+          || !notice.topic.kind.word().equals(name.group(2));
+    }
+
+    /** Deletes what was told long ago, by whichever INI of this folder. */
+    void prune(Instant now) {
+      if (!isWritten) return;
+      var oldest = Hour.of(now.minus(KEPT)).name();
+      for (var place : List.of(Place.SENT, Place.REFUSED)) {
+        for (var file : Disk.list(folder(place), "\\d{4}-\\d{2}-\\d{2}T\\d{2}.*")) {
+          if (file.getFileName().toString().compareTo(oldest) < 0) Disk.delete(file);
+        }
+      }
+    }
+  }
+
+  /** A notice and the file that it lies in; the file is read when somebody asks for the notice. */
+  static final class FiledNotice {
+    final String fileName;
+    final Hour hour;
+    final Kind kind;
+    private final boolean isOfSecondEdition; // whose names told of no account and Query
+    private boolean isOfThisRun;
+    private Place place;
+    private Notice notice;
+    private boolean isRead;
+
+    private FiledNotice(String fileName, Hour hour, Kind kind, boolean isOfSecondEdition,
+        Place place) {
+      this.fileName = fileName;
+      this.hour = hour;
+      this.kind = kind;
+      this.isOfSecondEdition = isOfSecondEdition;
+      this.place = place;
+    }
+
+    Place place() {
+      return place;
+    }
+
+    boolean isWaiting() {
+      return place == Place.OUTBOX;
+    }
+
+    /** The same hour's end is older than its spike: then the end was false. */
+    private static final Comparator<FiledNotice> ORDER =
+        Comparator.comparing((FiledNotice entry) -> entry.hour).thenComparing(entry -> entry.kind);
+  }
+
+  /** The folders of {@code out} in which notices lie. */
+  enum Place {
+    OUTBOX, SENT, REFUSED;
+
+    String folder() {
       return lower(name());
     }
-
-    /** The kind that opens the episodes in which this one is told. */
-    Kind opening() {
-      return switch (this) {
-        case CLEAR, SPIKE -> SPIKE;
-        case RESUMED, STOP -> STOP;
-        case TAG -> TAG;
-        case SAMPLE -> SAMPLE;
-      };
-    }
   }
 
-  /**
-   * Which hour a notice is about, and the episode that it belongs to.
-   *
-   * @param start   the first hour of the episode
-   * @param subject the same for all mails of an episode, since Gmail threads by subject
-   */
-  record Topic(String account, String query, Hour hour, Kind kind, Hour start, String subject) {
-    boolean isWhole() {
-      return account != null && query != null && hour != null && kind != null && start != null
-          && subject != null;
-    }
-  }
-
-  /**
-   * The figures, for programs. Stored in out: a component that is added must be able to be null
-   * (Long, not long), so that older notices can be read.
-   *
-   * @param usual   tickets, or null in a sample of nothing
-   * @param percent over the usual; null where none are usual
-   * @param cause   the tag that stands out, or null
-   * @param stop    of notices about tickets that stop
-   * @param surges  of notices about tags
-   */
-  record Facts(long count, Double usual, Double percent, String cause, List<TagCount> tags,
-      String link, @JsonInclude(JsonInclude.Include.NON_NULL) Stop stop,
-      @JsonInclude(JsonInclude.Include.NON_NULL) List<TagVerdict> surges) {
-    static Facts of(Judged judged, String cause, List<TagCount> tags, String link) {
-      var baseline = judged.baseline();
-      return new Facts(judged.count(), baseline.mean(), baseline.percent(judged.count()), cause,
-          tags, link, null, null);
-    }
-
-    static Facts of(Stop stop, String link) {
-      return new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
-    }
-
-    static Facts of(List<TagVerdict> surges, String link) {
-      var first = surges.get(0);
-      return new Facts(first.together(), first.expected(), null, first.tag(), List.of(), link,
-          null, surges);
-    }
-  }
-
-  /**
-   * The words. {@code chat} holds a headline, then a line each; {@code rows} the first tags.
-   *
-   * @param fresh the sentence that a late notice leaves out, as plain text; or null
-   */
-  record Words(String text, String html, List<String> chat, List<String> rows, String fresh) {
-    private static final int LATE = 1; // hours after the hour's end
-
-    boolean isWhole() {
-      boolean isThere = text != null && html != null && chat != null && rows != null;
-      return isThere && Stream.concat(chat.stream(), rows.stream()).noneMatch(Objects::isNull);
-    }
-
-    Words titled(String title) {
-      var page = html.replace("<title></title>", "<title>" + escape(title) + "</title>");
-      return new Words(text, page, chat, rows, fresh);
-    }
-
-    /** As they are at that moment: what is late says so, and nothing of what has come since. */
-    Words asOf(Instant now, Topic topic, Config config) {
-      boolean isLate = !now.isBefore(topic.hour.plus(LATE).to());
-      if (!isLate || topic.kind == Kind.SAMPLE) return this;
-      var late = "This notice comes late, on " + at(now, config.zone, "EEE d MMM 'at' HH:mm") + " "
-          + config.zone.getId() + ".";
-      var lines = new ArrayList<>(chat);
-      lines.add(Math.min(1, lines.size()), late);
-      var plain = text;
-      var page = html;
-      if (fresh != null) {
-        lines.remove(fresh);
-        plain = plain.replace(MailBody.wrapped(fresh) + "\n", "");
-        page = page.replace(MailBody.paragraph(escape(fresh)), "");
-      }
-      if (!chat.isEmpty()) {
-        var title = MailBody.wrapped(chat.get(0)) + "\n";
-        plain = plain.replace(title, title + MailBody.wrapped(late) + "\n");
-      }
-      page = page.replace("</h1>\n", "</h1>\n" + MailBody.paragraph(escape(late)));
-      return new Words(plain, page, lines, rows, null);
-    }
-  }
-
-  /** How often a receiver may have got a notice without a yes, and when the last time was. */
-  record Tries(int count, Hour last) { }
-
-  /**
-   * One notice, as it lies in the outbox: without receivers, which the config of the moment of
-   * sending names. It notes what each of them has answered.
-   */
-  @JsonAutoDetect(fieldVisibility = JsonAutoDetect.Visibility.ANY)
-  static final class Notice {
-    final Topic topic;
-    final Facts facts;
-    final Words words;
-    // all by receiver, as Receiver.name has it
-    private final Map<String, String> accepted; // when
-    private final Map<String, String> refused; // why
-    private final Map<String, String> passed; // the newer notice of the episode that serves it
-    private final Map<String, Tries> tries;
-
-    Notice(Topic topic, Facts facts, Words words) {
-      this(topic, facts, words, null, null, null, null);
-    }
-
-    @JsonCreator
-    private Notice(
-        @JsonProperty("topic") Topic topic,
-        @JsonProperty("facts") Facts facts,
-        @JsonProperty("words") Words words,
-        @JsonProperty("accepted") Map<String, String> accepted,
-        @JsonProperty("refused") Map<String, String> refused,
-        @JsonProperty("passed") Map<String, String> passed,
-        @JsonProperty("tries") Map<String, Tries> tries) {
-      this.topic = topic;
-      this.facts = facts;
-      this.words = words;
-      this.accepted = byReceiver(accepted);
-      this.refused = byReceiver(refused);
-      this.passed = byReceiver(passed);
-      this.tries = byReceiver(tries);
-    }
-
-    /** A mailbox is the same in capitals. */
-    private static <T> Map<String, T> byReceiver(Map<String, T> given) {
-      var map = new TreeMap<String, T>(String.CASE_INSENSITIVE_ORDER);
-      if (given != null) map.putAll(given);
-      map.values().removeIf(Objects::isNull);
-      return map;
-    }
-
-    /** Whether nothing is missing that is read later: files of out/ may have been edited. */
-    boolean isWhole() {
-      if (topic == null || !topic.isWhole() || facts == null || words == null) return false;
-      boolean isStop = topic.kind == Kind.STOP;
-      boolean hasFacts = facts.link != null
-          && (!isStop || facts.usual != null && facts.stop != null);
-      return hasFacts && words.isWhole();
-    }
-
-    /** Whether it opens its episode. */
-    boolean isFirst() {
-      return topic.hour.equals(topic.start) && topic.kind == topic.kind.opening();
-    }
-
-    /** That of the episode's first notice: Gmail threads by it. */
-    String subject() {
-      if (isFirst()) return topic.subject;
-      return "Re: " + topic.subject;
-    }
-
-    boolean isOfSameEpisode(Notice other) {
-      return topic.start.equals(other.topic.start)
-          && topic.kind.opening() == other.topic.kind.opening();
-    }
-
-    void accept(String receiver, Instant when) {
-      accepted.put(receiver, when.truncatedTo(ChronoUnit.SECONDS).toString());
-      tries.remove(receiver);
-    }
-
-    void refuse(String receiver, String why) {
-      refused.put(receiver, why);
-    }
-
-    void passBy(String receiver, Notice newer) {
-      passed.put(receiver, newer.topic.hour.name() + "." + newer.topic.kind.word());
-    }
-
-    /** Whether somebody got this notice. */
-    boolean isHeard() {
-      return !accepted.isEmpty();
-    }
-
-    /** Whether somebody got it, or a newer one in its place. */
-    boolean isTold() {
-      return isHeard() || !passed.isEmpty();
-    }
-
-    boolean isAnswered(String receiver) {
-      return accepted.containsKey(receiver) || refused.containsKey(receiver)
-          || passed.containsKey(receiver);
-    }
-
-    void countTry(String receiver, Hour now) {
-      tries.put(receiver, new Tries(tries(receiver) + 1, now));
-    }
-
-    int tries(String receiver) {
-      var tried = tries.get(receiver);
-      if (tried == null) return 0;
-      return tried.count;
-    }
-
-    /** The receiver is well again: what waits need not wait longer. */
-    void makeDue(String receiver) {
-      tries.computeIfPresent(receiver, (name, tried) -> new Tries(tried.count, null));
-    }
-  }
-
-  /** How many tickets came since the hour's end. */
-  record HourInProgress(Instant until, long count) { }
+  // ==== NoticeWriter: in which words is it told =================================================
 
   /** Writes notices. To reword one, edit its method: words and values stand together. */
   static final class NoticeWriter {
@@ -4514,6 +4295,206 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /** How many tickets came since the hour's end. */
+  record HourInProgress(Instant until, long count) { }
+
+  // ==== Notice: what is told, about which hour, and who has answered ============================
+
+  /**
+   * One notice, as it lies in the outbox: without receivers, which the config of the moment of
+   * sending names. It notes what each of them has answered.
+   */
+  @JsonAutoDetect(fieldVisibility = JsonAutoDetect.Visibility.ANY)
+  static final class Notice {
+    private static final int LATE = 1; // hours after the hour's end
+
+    final Topic topic;
+    final Facts facts;
+    final Words words;
+    // all by receiver, as Receiver.name has it
+    private final Map<String, String> accepted; // when
+    private final Map<String, String> refused; // why
+    private final Map<String, String> passed; // the newer notice of the episode that serves it
+    private final Map<String, Tries> tries;
+
+    Notice(Topic topic, Facts facts, Words words) {
+      this(topic, facts, words, null, null, null, null);
+    }
+
+    @JsonCreator
+    private Notice(
+        @JsonProperty("topic") Topic topic,
+        @JsonProperty("facts") Facts facts,
+        @JsonProperty("words") Words words,
+        @JsonProperty("accepted") Map<String, String> accepted,
+        @JsonProperty("refused") Map<String, String> refused,
+        @JsonProperty("passed") Map<String, String> passed,
+        @JsonProperty("tries") Map<String, Tries> tries) {
+      this.topic = topic;
+      this.facts = facts;
+      this.words = words;
+      this.accepted = byReceiver(accepted);
+      this.refused = byReceiver(refused);
+      this.passed = byReceiver(passed);
+      this.tries = byReceiver(tries);
+    }
+
+    /** A mailbox is the same in capitals. */
+    private static <T> Map<String, T> byReceiver(Map<String, T> given) {
+      var map = new TreeMap<String, T>(String.CASE_INSENSITIVE_ORDER);
+      if (given != null) map.putAll(given);
+      map.values().removeIf(Objects::isNull);
+      return map;
+    }
+
+    /** Whether nothing is missing that is read later: files of out/ may have been edited. */
+    boolean isWhole() {
+      if (topic == null || !topic.isWhole() || facts == null || words == null) return false;
+      boolean isStop = topic.kind == Kind.STOP;
+      boolean hasFacts = facts.link != null
+          && (!isStop || facts.usual != null && facts.stop != null);
+      return hasFacts && words.isWhole();
+    }
+
+    /** Its words as they are at that moment. */
+    Words wordsAt(Instant now, ZoneId zone) {
+      boolean isLate = !now.isBefore(topic.hour.plus(LATE).to());
+      if (isLate && topic.kind != Kind.SAMPLE) return words.late(now, zone);
+      return words;
+    }
+
+    /** Whether it opens its episode. */
+    boolean isFirst() {
+      return topic.hour.equals(topic.start) && topic.kind == topic.kind.opening();
+    }
+
+    /** That of the episode's first notice: Gmail threads by it. */
+    String subject() {
+      if (isFirst()) return topic.subject;
+      return "Re: " + topic.subject;
+    }
+
+    boolean isOfSameEpisode(Notice other) {
+      return topic.start.equals(other.topic.start)
+          && topic.kind.opening() == other.topic.kind.opening();
+    }
+
+    void accept(String receiver, Instant when) {
+      accepted.put(receiver, when.truncatedTo(ChronoUnit.SECONDS).toString());
+      tries.remove(receiver);
+    }
+
+    void refuse(String receiver, String why) {
+      refused.put(receiver, why);
+    }
+
+    void passBy(String receiver, Notice newer) {
+      passed.put(receiver, newer.topic.hour.name() + "." + newer.topic.kind.word());
+    }
+
+    /** Whether somebody got this notice. */
+    boolean isHeard() {
+      return !accepted.isEmpty();
+    }
+
+    /** Whether somebody got it, or a newer one in its place. */
+    boolean isTold() {
+      return isHeard() || !passed.isEmpty();
+    }
+
+    boolean isAnswered(String receiver) {
+      return accepted.containsKey(receiver) || refused.containsKey(receiver)
+          || passed.containsKey(receiver);
+    }
+
+    void countTry(String receiver, Hour now) {
+      tries.put(receiver, new Tries(tries(receiver) + 1, now));
+    }
+
+    int tries(String receiver) {
+      var tried = tries.get(receiver);
+      if (tried == null) return 0;
+      return tried.count;
+    }
+
+    /** The receiver is well again: what waits need not wait longer. */
+    void makeDue(String receiver) {
+      tries.computeIfPresent(receiver, (name, tried) -> new Tries(tried.count, null));
+    }
+  }
+
+  /** How often a receiver may have got a notice without a yes, and when the last time was. */
+  record Tries(int count, Hour last) { }
+
+  /**
+   * Which hour a notice is about, and the episode that it belongs to.
+   *
+   * @param start   the first hour of the episode
+   * @param subject the same for all mails of an episode, since Gmail threads by subject
+   */
+  record Topic(String account, String query, Hour hour, Kind kind, Hour start, String subject) {
+    boolean isWhole() {
+      return account != null && query != null && hour != null && kind != null && start != null
+          && subject != null;
+    }
+  }
+
+  /** Ends come before beginnings: a spike told after an all-clear of the same hour is the newer. */
+  enum Kind {
+    @JsonProperty("clear") CLEAR,
+    @JsonProperty("spike") SPIKE,
+    @JsonProperty("resumed") RESUMED,
+    @JsonProperty("stop") STOP,
+    @JsonProperty("tag") TAG,
+    @JsonProperty("sample") SAMPLE;
+
+    String word() {
+      return lower(name());
+    }
+
+    /** The kind that opens the episodes in which this one is told. */
+    Kind opening() {
+      return switch (this) {
+        case CLEAR, SPIKE -> SPIKE;
+        case RESUMED, STOP -> STOP;
+        case TAG -> TAG;
+        case SAMPLE -> SAMPLE;
+      };
+    }
+  }
+
+  /**
+   * The figures, for programs. Stored in out: a component that is added must be able to be null
+   * (Long, not long), so that older notices can be read.
+   *
+   * @param usual   tickets, or null in a sample of nothing
+   * @param percent over the usual; null where none are usual
+   * @param cause   the tag that stands out, or null
+   * @param stop    of notices about tickets that stop
+   * @param surges  of notices about tags
+   */
+  record Facts(long count, Double usual, Double percent, String cause, List<TagCount> tags,
+      String link, @JsonInclude(JsonInclude.Include.NON_NULL) Stop stop,
+      @JsonInclude(JsonInclude.Include.NON_NULL) List<TagVerdict> surges) {
+    static Facts of(Judged judged, String cause, List<TagCount> tags, String link) {
+      var baseline = judged.baseline();
+      return new Facts(judged.count(), baseline.mean(), baseline.percent(judged.count()), cause,
+          tags, link, null, null);
+    }
+
+    static Facts of(Stop stop, String link) {
+      return new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
+    }
+
+    static Facts of(List<TagVerdict> surges, String link) {
+      var first = surges.get(0);
+      return new Facts(first.together(), first.expected(), null, first.tag(), List.of(), link,
+          null, surges);
+    }
+  }
+
+  // ==== MailBody: which text and HTML do mail clients show ======================================
+
   /**
    * Writes a notice for mail, as plain text of 80 columns and as HTML of tables and inline styles,
    * which is what Outlook and Gmail show, and for chats, which get the head alone.
@@ -4690,6 +4671,44 @@ final class SpikeNotifier implements Callable<Integer> {
           <td style="%sfont-size:15px;line-height:22px;padding:0">
           %s</td></tr></table></body></html>
           """.formatted(FONT, html);
+    }
+  }
+
+  /**
+   * The words. {@code chat} holds a headline, then a line each; {@code rows} the first tags.
+   *
+   * @param fresh the sentence that a late notice leaves out, as plain text; or null
+   */
+  record Words(String text, String html, List<String> chat, List<String> rows, String fresh) {
+    boolean isWhole() {
+      boolean isThere = text != null && html != null && chat != null && rows != null;
+      return isThere && Stream.concat(chat.stream(), rows.stream()).noneMatch(Objects::isNull);
+    }
+
+    Words titled(String title) {
+      var page = html.replace("<title></title>", "<title>" + escape(title) + "</title>");
+      return new Words(text, page, chat, rows, fresh);
+    }
+
+    /** Of a notice that comes late: it says so, and nothing of what came since its hour. */
+    Words late(Instant now, ZoneId zone) {
+      var late = "This notice comes late, on " + at(now, zone, "EEE d MMM 'at' HH:mm") + " "
+          + zone.getId() + ".";
+      var lines = new ArrayList<>(chat);
+      lines.add(Math.min(1, lines.size()), late);
+      var plain = text;
+      var page = html;
+      if (fresh != null) {
+        lines.remove(fresh);
+        plain = plain.replace(MailBody.wrapped(fresh) + "\n", "");
+        page = page.replace(MailBody.paragraph(escape(fresh)), "");
+      }
+      if (!chat.isEmpty()) {
+        var title = MailBody.wrapped(chat.get(0)) + "\n";
+        plain = plain.replace(title, title + MailBody.wrapped(late) + "\n");
+      }
+      page = page.replace("</h1>\n", "</h1>\n" + MailBody.paragraph(escape(late)));
+      return new Words(plain, page, lines, rows, null);
     }
   }
 
@@ -5519,73 +5538,357 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Verdict: is this hour a spike ===========================================================
 
-  /** The settings that decide: those of auth.ini, but for the three that backtest varies. */
-  record Rule(Config config, RuleName name, double threshold, double deviations) {
-    Rule(Config config) {
-      this(config, config.ruleName, config.spikeThreshold, config.deviations);
+  /** The third step: every verdict of job, explain, backtest and report comes from here. */
+  static final class Judge {
+    private static final double ALONE_MORE = 1; // deviation that an hour by itself needs more
+
+    final Rule rule;
+    final Counts counts;
+    final Baselines baselines;
+
+    Judge(Rule rule, Counts counts) {
+      this(rule, new Baselines(rule, counts));
     }
 
-    boolean isWeekly() {
-      return name == RuleName.WEEKLY;
+    /** @param baselines of a rule with the same name, shared since they take the time */
+    Judge(Rule rule, Baselines baselines) {
+      this.rule = rule;
+      this.counts = baselines.counts;
+      this.baselines = baselines;
+    }
+
+    /** @throws NoSuchElementException for an unknown hour */
+    Verdict verdict(Hour hour) {
+      long count = counts.at(hour);
+      var usual = baselines.of(hour);
+      if (usual == null) {
+        return new Learning(hour, count, baselines.samplesSoFar(hour), baselines.needed());
+      }
+      var thresholds = thresholds(hour);
+      var together = together(hour);
+      if (isSpike(hour, count, thresholds)) {
+        return new Spike(hour, count, usual, thresholds, together);
+      }
+      return new Calm(hour, count, usual, thresholds, together);
+    }
+
+    /**
+     * THE DECISION, for job, explain, backtest and report. For business hours alone write
+     * <pre>
+     * int clock = hour.from().atZone(rule.config().zone).getHour();
+     * return count >= thresholds.least() && clock >= 8 && clock < 18;
+     * </pre>
+     * An open episode then gets its all-clear at closing time.
+     */
+    private boolean isSpike(Hour hour, long count, Thresholds thresholds) {
+      return count >= thresholds.least();
+    }
+
+    /** What the hour has to hold to be a spike; null while there is too little history to say. */
+    Thresholds thresholds(Hour hour) {
+      var usual = baselines.of(hour);
+      if (usual == null) return null;
+      if (rule.isWeekly()) return weeklyThresholds(hour, usual);
+      return meanThresholds(usual);
+    }
+
+    private Thresholds meanThresholds(Baseline usual) {
+      double tickets = (1 + rule.threshold) * usual.mean;
+      var limit = new Threshold("SpikeThreshold", () -> "more than " + percent(rule.threshold)
+          + " over " + decimal(usual.mean), tickets, true);
+      return thresholdsOf(List.of(limit), List.of(minTickets()));
+    }
+
+    private Thresholds weeklyThresholds(Hour hour, Baseline usual) {
+      double mean = usual.mean;
+      double extra = rule.config.minExtra;
+      var others = List.of(
+          new Threshold("SpikeThreshold", () -> percent(rule.threshold) + " over " + decimal(mean),
+              (1 + rule.threshold) * mean, false),
+          new Threshold("MinExtra", () -> amount(extra) + " more than " + decimal(mean),
+              mean + extra, false),
+          minTickets());
+      var either = new ArrayList<Threshold>();
+      either.add(alone(usual));
+      var together = withTheHourBefore(hour, usual);
+      if (together != null) either.add(together);
+      return thresholdsOf(either, others);
+    }
+
+    /** An hour without tickets is no spike, whatever is set. */
+    private Threshold minTickets() {
+      int least = Math.max(1, rule.config.minTickets);
+      return new Threshold("MinTickets", () -> "at least " + plural(least, "ticket"), least, false);
+    }
+
+    /**
+     * The highest threshold decides, since all have to be passed.
+     *
+     * @param either thresholds of which one is enough: the easiest counts
+     */
+    private static Thresholds thresholdsOf(List<Threshold> either, List<Threshold> others) {
+      var all = new ArrayList<>(either);
+      var effective = Collections.min(either, Comparator.comparingDouble(Threshold::tickets));
+      for (var threshold : others) {
+        boolean isTrivial = threshold.key.equals("MinTickets") && threshold.tickets <= 1;
+        if (!isTrivial || threshold.least() > effective.least()) all.add(threshold);
+        if (threshold.least() > effective.least()) effective = threshold;
+      }
+      return new Thresholds(all, effective);
+    }
+
+    private Threshold alone(Baseline usual) {
+      double deviation = usual.spread.deviation;
+      double more = 0;
+      if (usual.spread.isOfWeek) more = ALONE_MORE;
+      double deviations = rule.deviations + more;
+      double tickets = usual.mean + deviations * deviation;
+      return new Threshold("Deviations", () -> "alone " + decimal(deviations) + " deviations of "
+          + decimal(deviation) + " over " + decimal(usual.mean), tickets, false);
+    }
+
+    /** Two hours that are high together stand out sooner than one alone. */
+    private Threshold withTheHourBefore(Hour hour, Baseline usual) {
+      var before = usualBefore(hour, usual);
+      if (before == null) return null;
+      double excess = counts.at(hour.plus(-1)) - before.mean;
+      double tickets = usual.mean + rule.deviations * deviationOf(usual, before) - excess;
+      return new Threshold("Deviations", () -> "with the hour before " + decimal(rule.deviations)
+          + " deviations of both", tickets, false);
+    }
+
+    private Double together(Hour hour) {
+      var usual = baselines.of(hour);
+      var before = usualBefore(hour, usual);
+      if (before == null) return null;
+      double excess = counts.at(hour) - usual.mean + counts.at(hour.plus(-1)) - before.mean;
+      return excess / deviationOf(usual, before);
+    }
+
+    /** What the hour before usually holds, if both hours can be seen together; else null. */
+    private Baseline usualBefore(Hour hour, Baseline usual) {
+      var before = hour.plus(-1);
+      if (usual.spread == null || !usual.spread.isOfWeek || !counts.knows(before)) return null;
+      var usualBefore = baselines.of(before);
+      if (usualBefore != null && usualBefore.spread.isOfWeek) return usualBefore;
+      return null;
+    }
+
+    private static double deviationOf(Baseline a, Baseline b) {
+      return Math.hypot(a.spread.deviation, b.spread.deviation);
+    }
+
+    /** Every known hour from {@code first} on, oldest first. */
+    List<Verdict> verdicts(Hour first) {
+      var verdicts = new ArrayList<Verdict>();
+      for (var hour : counts.hours()) {
+        if (!hour.isBefore(first)) verdicts.add(verdict(hour));
+      }
+      return verdicts;
     }
   }
 
-  /** An earlier hour's count that the judged hour is compared with. */
-  record Sample(Hour hour, long count) { }
-
   /**
-   * Which hours are compared with the judged one, newest first, and which were left out.
+   * One thing that a spike has to pass.
    *
-   * @param closed known hours of weeks in which the desk was not there yet, or closed
+   * @param key     of auth.ini that sets it
+   * @param words   made when they are asked for, since few verdicts are shown
+   * @param tickets the count that it asks for, not whole as a rule
+   * @param isLimit whether that very count is too few, as under the rule mean
    */
-  record Samples(Basis basis, List<Sample> known, List<Hour> unknown, List<Hour> ignored,
-      List<Hour> closed) { }
+  record Threshold(String key, Supplier<String> words, double tickets, boolean isLimit) {
+    Threshold {
+      tickets = Math.rint(tickets * 1e6) / 1e6; // 1.4 times 45 is 63, not 62.99999999999999
+    }
 
-  /** What the samples have in common with the judged hour. */
-  enum Basis {
-    HOUR_OF_DAY("the same hour of day"),
-    HOUR_OF_WEEK("the same hour of the same weekday"),
-    LAST_DAYS("the same hour of the last 28 days");
+    /** The count that it asks for, for people: after a busy hour it may be less than none. */
+    double shown() {
+      return Math.max(0, tickets);
+    }
 
-    final String words;
+    /** The smallest count that passes. */
+    long least() {
+      if (isLimit) return (long) Math.floor(tickets) + 1;
+      return (long) Math.ceil(tickets);
+    }
+  }
 
-    Basis(String words) {
-      this.words = words;
+  /** All of them, to be shown, and the one that decides; of alone and together the easier. */
+  record Thresholds(List<Threshold> all, Threshold effective) {
+    /** The smallest count that is a spike. */
+    long least() {
+      return effective.least();
+    }
+
+    String mark(Threshold threshold) {
+      if (threshold == effective) return "decides";
+      return "";
+    }
+  }
+
+  /** What is said of an hour. */
+  sealed interface Verdict permits Judged, Learning {
+    Hour hour();
+
+    long count();
+  }
+
+  sealed interface Judged extends Verdict permits Spike, Calm {
+    Baseline baseline();
+
+    Thresholds thresholds();
+
+    /** Deviations that it and the hour before are over what both usually hold, or null. */
+    Double together();
+  }
+
+  record Spike(Hour hour, long count, Baseline baseline, Thresholds thresholds, Double together)
+      implements Judged {
+    double excess() {
+      return count - baseline.mean;
+    }
+  }
+
+  record Calm(Hour hour, long count, Baseline baseline, Thresholds thresholds, Double together)
+      implements Judged { }
+
+  /** Too few samples to judge the hour. */
+  record Learning(Hour hour, long count, int samples, int needed) implements Verdict { }
+
+  /** A judged hour as JSON, with the same names for job, explain and backtest. */
+  static ObjectNode json(Verdict verdict) {
+    var json = JSON.createObjectNode();
+    json.put("hour", verdict.hour().from().toString());
+    json.put("count", verdict.count());
+    if (verdict instanceof Judged judged) {
+      var usual = judged.baseline();
+      var word = "calm";
+      if (verdict instanceof Spike) word = "spike";
+      json.put("mean", usual.mean);
+      json.put("needed", judged.thresholds().least());
+      json.put("percent", usual.percent(verdict.count()));
+      json.put("samples", usual.samples);
+      json.put("verdict", word);
+      if (usual.spread != null) {
+        json.put("z", usual.z(verdict.count()));
+        json.put("together", judged.together());
+        json.put("spread", usual.spread.deviation);
+      }
+    } else if (verdict instanceof Learning learning) {
+      json.putNull("mean").putNull("needed").putNull("percent");
+      json.put("samples", learning.samples);
+      json.put("verdict", "learning");
+      json.put("samples_needed", learning.needed);
+    }
+    return json;
+  }
+
+  /** A spike from its first hour to its last. A calm hour ends it, one that is unknown does not. */
+  record Episode(List<Spike> spikes, boolean isOver) {
+    /** All episodes of the verdicts; both oldest first. */
+    static List<Episode> among(List<Verdict> verdicts) {
+      var episodes = new ArrayList<Episode>();
+      var spikes = new ArrayList<Spike>();
+      for (var verdict : verdicts) {
+        if (verdict instanceof Spike spike) spikes.add(spike);
+        if (!(verdict instanceof Calm) || spikes.isEmpty()) continue;
+        episodes.add(new Episode(List.copyOf(spikes), true));
+        spikes.clear();
+      }
+      if (!spikes.isEmpty()) episodes.add(new Episode(spikes, false));
+      return episodes;
+    }
+
+    Hour start() {
+      return spikes.get(0).hour;
+    }
+
+    int hours() {
+      return spikes.size();
+    }
+
+    Spike peak() {
+      return Collections.max(spikes, Comparator.comparingLong(Spike::count));
+    }
+
+    /** Tickets over the usual, of all its hours. */
+    double excess() {
+      return spikes.stream().mapToDouble(Spike::excess).sum();
+    }
+  }
+
+  // ==== Stops: do tickets still come ============================================================
+
+  /** Tells when tickets stop coming. By the weekly means, whatever rule finds the spikes. */
+  static final class Stops {
+    private static final double ENOUGH = 12; // tickets that usually come in the hours looked at
+    private static final int MOST_HOURS = 24;
+    private static final double STOPPED = 0.1; // of the usual
+    private static final double AGAIN = 0.5;
+    private static final double LEAST_LOW = 0.25;
+
+    private final Baselines baselines;
+    private final Counts counts;
+
+    Stops(Config config, Counts counts) {
+      this.counts = counts;
+      this.baselines = new Baselines(new Rule(config, RuleName.WEEKLY, config.spikeThreshold,
+          config.deviations), counts);
+    }
+
+    /** The hours up to that one; null when they cannot tell, as on a holiday. */
+    Stop at(Hour hour) {
+      double low = Math.min(1, Math.max(LEAST_LOW, baselines.lastDays(hour)));
+      long came = 0;
+      double usual = 0;
+      for (int hours = 1; hours <= MOST_HOURS; hours++) {
+        var each = hour.plus(1 - hours);
+        if (!counts.knows(each) || baselines.isIgnored(each)) return null;
+        double mean = baselines.weeklyMean(each);
+        if (mean == Baselines.UNKNOWN) return null;
+        came += counts.at(each);
+        usual += mean * low;
+        if (usual >= ENOUGH) return new Stop(flow(came, usual), low, hours, came, usual);
+      }
+      return null;
+    }
+
+    private static Flow flow(long came, double usual) {
+      if (came <= STOPPED * usual) return Flow.STOPPED;
+      if (came >= AGAIN * usual) return Flow.AGAIN;
+      return Flow.BETWEEN;
+    }
+
+    /** What would be told: the hours at which tickets stop, and come again, by turns. */
+    List<Hour> turns(Hour first) {
+      var turns = new ArrayList<Hour>();
+      for (var hour : counts.hours()) {
+        if (hour.isBefore(first)) continue;
+        var stop = at(hour);
+        var awaited = Flow.STOPPED;
+        if (turns.size() % 2 == 1) awaited = Flow.AGAIN;
+        if (stop != null && stop.verdict == awaited) turns.add(hour);
+      }
+      return turns;
     }
   }
 
   /**
-   * What an hour usually holds, in tickets.
+   * How many tickets came in the last hours, where a dozen usually come.
    *
-   * @param spread null under the rule mean
+   * @param low   what the usual was lowered by, since the last days were quiet: 0.25 to 1
+   * @param hours up to the judged one, itself included
    */
-  record Baseline(double mean, int samples, Spread spread) {
-    /** Deviations over the mean. */
-    double z(long count) {
-      return (count - mean) / spread.deviation;
-    }
+  record Stop(Flow verdict, double low, int hours, long came, double usual) { }
 
-    /** Whether following the last days has changed it by so much that it is worth saying. */
-    boolean isRaised() {
-      return spread != null && spread.growthFactor() >= 1.2;
-    }
-
-    /** Percent over the mean; null when the mean is 0. */
-    Double percent(long count) {
-      if (mean == 0) return null;
-      return (count - mean) / mean * 100;
-    }
+  /** Whether tickets come: a tenth of the usual or fewer, half of it or more, or between. */
+  enum Flow {
+    @JsonProperty("stopped") STOPPED,
+    @JsonProperty("again") AGAIN,
+    @JsonProperty("between") BETWEEN
   }
 
-  /**
-   * How far an hour usually strays from its mean.
-   *
-   * @param deviation in tickets
-   * @param growthFactor what the mean was multiplied with to follow growth, 1 to 4
-   * @param cap       what a sample counted for at the most
-   * @param isOfWeek  whether four weeks of the same hour are known
-   */
-  record Spread(double deviation, double growthFactor, double cap, boolean isOfWeek) { }
+  // ==== Baselines: what does this hour usually hold =============================================
 
   /** The first two steps to a verdict: the samples of an hour, and what it usually holds. */
   static final class Baselines {
@@ -5873,353 +6176,73 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /**
-   * One thing that a spike has to pass.
-   *
-   * @param key     of auth.ini that sets it
-   * @param words   made when they are asked for, since few verdicts are shown
-   * @param tickets the count that it asks for, not whole as a rule
-   * @param isLimit whether that very count is too few, as under the rule mean
-   */
-  record Threshold(String key, Supplier<String> words, double tickets, boolean isLimit) {
-    Threshold {
-      tickets = Math.rint(tickets * 1e6) / 1e6; // 1.4 times 45 is 63, not 62.99999999999999
+  /** The settings that decide: those of auth.ini, but for the three that backtest varies. */
+  record Rule(Config config, RuleName name, double threshold, double deviations) {
+    Rule(Config config) {
+      this(config, config.ruleName, config.spikeThreshold, config.deviations);
     }
 
-    /** The count that it asks for, for people: after a busy hour it may be less than none. */
-    double shown() {
-      return Math.max(0, tickets);
-    }
-
-    /** The smallest count that passes. */
-    long least() {
-      if (isLimit) return (long) Math.floor(tickets) + 1;
-      return (long) Math.ceil(tickets);
-    }
-  }
-
-  /** All of them, to be shown, and the one that decides; of alone and together the easier. */
-  record Thresholds(List<Threshold> all, Threshold effective) {
-    /** The smallest count that is a spike. */
-    long least() {
-      return effective.least();
-    }
-
-    String mark(Threshold threshold) {
-      if (threshold == effective) return "decides";
-      return "";
-    }
-  }
-
-  /** What is said of an hour. */
-  sealed interface Verdict permits Judged, Learning {
-    Hour hour();
-
-    long count();
-  }
-
-  sealed interface Judged extends Verdict permits Spike, Calm {
-    Baseline baseline();
-
-    Thresholds thresholds();
-
-    /** Deviations that it and the hour before are over what both usually hold, or null. */
-    Double together();
-  }
-
-  record Spike(Hour hour, long count, Baseline baseline, Thresholds thresholds, Double together)
-      implements Judged {
-    double excess() {
-      return count - baseline.mean;
-    }
-  }
-
-  record Calm(Hour hour, long count, Baseline baseline, Thresholds thresholds, Double together)
-      implements Judged { }
-
-  /** Too few samples to judge the hour. */
-  record Learning(Hour hour, long count, int samples, int needed) implements Verdict { }
-
-  /** The third step: every verdict of job, explain, backtest and report comes from here. */
-  static final class Judge {
-    private static final double ALONE_MORE = 1; // deviation that an hour by itself needs more
-
-    final Rule rule;
-    final Counts counts;
-    final Baselines baselines;
-
-    Judge(Rule rule, Counts counts) {
-      this(rule, new Baselines(rule, counts));
-    }
-
-    /** @param baselines of a rule with the same name, shared since they take the time */
-    Judge(Rule rule, Baselines baselines) {
-      this.rule = rule;
-      this.counts = baselines.counts;
-      this.baselines = baselines;
-    }
-
-    /** @throws NoSuchElementException for an unknown hour */
-    Verdict verdict(Hour hour) {
-      long count = counts.at(hour);
-      var usual = baselines.of(hour);
-      if (usual == null) {
-        return new Learning(hour, count, baselines.samplesSoFar(hour), baselines.needed());
-      }
-      var thresholds = thresholds(hour);
-      var together = together(hour);
-      if (isSpike(hour, count, thresholds)) {
-        return new Spike(hour, count, usual, thresholds, together);
-      }
-      return new Calm(hour, count, usual, thresholds, together);
-    }
-
-    /**
-     * THE DECISION, for job, explain, backtest and report. For business hours alone write
-     * <pre>
-     * int clock = hour.from().atZone(rule.config().zone).getHour();
-     * return count >= thresholds.least() && clock >= 8 && clock < 18;
-     * </pre>
-     * An open episode then gets its all-clear at closing time.
-     */
-    private boolean isSpike(Hour hour, long count, Thresholds thresholds) {
-      return count >= thresholds.least();
-    }
-
-    /** What the hour has to hold to be a spike; null while there is too little history to say. */
-    Thresholds thresholds(Hour hour) {
-      var usual = baselines.of(hour);
-      if (usual == null) return null;
-      if (rule.isWeekly()) return weeklyThresholds(hour, usual);
-      return meanThresholds(usual);
-    }
-
-    private Thresholds meanThresholds(Baseline usual) {
-      double tickets = (1 + rule.threshold) * usual.mean;
-      var limit = new Threshold("SpikeThreshold", () -> "more than " + percent(rule.threshold)
-          + " over " + decimal(usual.mean), tickets, true);
-      return thresholdsOf(List.of(limit), List.of(minTickets()));
-    }
-
-    private Thresholds weeklyThresholds(Hour hour, Baseline usual) {
-      double mean = usual.mean;
-      double extra = rule.config.minExtra;
-      var others = List.of(
-          new Threshold("SpikeThreshold", () -> percent(rule.threshold) + " over " + decimal(mean),
-              (1 + rule.threshold) * mean, false),
-          new Threshold("MinExtra", () -> amount(extra) + " more than " + decimal(mean),
-              mean + extra, false),
-          minTickets());
-      var either = new ArrayList<Threshold>();
-      either.add(alone(usual));
-      var together = withTheHourBefore(hour, usual);
-      if (together != null) either.add(together);
-      return thresholdsOf(either, others);
-    }
-
-    /** An hour without tickets is no spike, whatever is set. */
-    private Threshold minTickets() {
-      int least = Math.max(1, rule.config.minTickets);
-      return new Threshold("MinTickets", () -> "at least " + plural(least, "ticket"), least, false);
-    }
-
-    /**
-     * The highest threshold decides, since all have to be passed.
-     *
-     * @param either thresholds of which one is enough: the easiest counts
-     */
-    private static Thresholds thresholdsOf(List<Threshold> either, List<Threshold> others) {
-      var all = new ArrayList<>(either);
-      var effective = Collections.min(either, Comparator.comparingDouble(Threshold::tickets));
-      for (var threshold : others) {
-        boolean isTrivial = threshold.key.equals("MinTickets") && threshold.tickets <= 1;
-        if (!isTrivial || threshold.least() > effective.least()) all.add(threshold);
-        if (threshold.least() > effective.least()) effective = threshold;
-      }
-      return new Thresholds(all, effective);
-    }
-
-    private Threshold alone(Baseline usual) {
-      double deviation = usual.spread.deviation;
-      double more = 0;
-      if (usual.spread.isOfWeek) more = ALONE_MORE;
-      double deviations = rule.deviations + more;
-      double tickets = usual.mean + deviations * deviation;
-      return new Threshold("Deviations", () -> "alone " + decimal(deviations) + " deviations of "
-          + decimal(deviation) + " over " + decimal(usual.mean), tickets, false);
-    }
-
-    /** Two hours that are high together stand out sooner than one alone. */
-    private Threshold withTheHourBefore(Hour hour, Baseline usual) {
-      var before = usualBefore(hour, usual);
-      if (before == null) return null;
-      double excess = counts.at(hour.plus(-1)) - before.mean;
-      double tickets = usual.mean + rule.deviations * deviationOf(usual, before) - excess;
-      return new Threshold("Deviations", () -> "with the hour before " + decimal(rule.deviations)
-          + " deviations of both", tickets, false);
-    }
-
-    private Double together(Hour hour) {
-      var usual = baselines.of(hour);
-      var before = usualBefore(hour, usual);
-      if (before == null) return null;
-      double excess = counts.at(hour) - usual.mean + counts.at(hour.plus(-1)) - before.mean;
-      return excess / deviationOf(usual, before);
-    }
-
-    /** What the hour before usually holds, if both hours can be seen together; else null. */
-    private Baseline usualBefore(Hour hour, Baseline usual) {
-      var before = hour.plus(-1);
-      if (usual.spread == null || !usual.spread.isOfWeek || !counts.knows(before)) return null;
-      var usualBefore = baselines.of(before);
-      if (usualBefore != null && usualBefore.spread.isOfWeek) return usualBefore;
-      return null;
-    }
-
-    private static double deviationOf(Baseline a, Baseline b) {
-      return Math.hypot(a.spread.deviation, b.spread.deviation);
-    }
-
-    /** Every known hour from {@code first} on, oldest first. */
-    List<Verdict> verdicts(Hour first) {
-      var verdicts = new ArrayList<Verdict>();
-      for (var hour : counts.hours()) {
-        if (!hour.isBefore(first)) verdicts.add(verdict(hour));
-      }
-      return verdicts;
-    }
-  }
-
-  /** A spike from its first hour to its last. A calm hour ends it, one that is unknown does not. */
-  record Episode(List<Spike> spikes, boolean isOver) {
-    /** All episodes of the verdicts; both oldest first. */
-    static List<Episode> among(List<Verdict> verdicts) {
-      var episodes = new ArrayList<Episode>();
-      var spikes = new ArrayList<Spike>();
-      for (var verdict : verdicts) {
-        if (verdict instanceof Spike spike) spikes.add(spike);
-        if (!(verdict instanceof Calm) || spikes.isEmpty()) continue;
-        episodes.add(new Episode(List.copyOf(spikes), true));
-        spikes.clear();
-      }
-      if (!spikes.isEmpty()) episodes.add(new Episode(spikes, false));
-      return episodes;
-    }
-
-    Hour start() {
-      return spikes.get(0).hour;
-    }
-
-    int hours() {
-      return spikes.size();
-    }
-
-    Spike peak() {
-      return Collections.max(spikes, Comparator.comparingLong(Spike::count));
-    }
-
-    /** Tickets over the usual, of all its hours. */
-    double excess() {
-      return spikes.stream().mapToDouble(Spike::excess).sum();
+    boolean isWeekly() {
+      return name == RuleName.WEEKLY;
     }
   }
 
   /**
-   * How many tickets came in the last hours, where a dozen usually come.
+   * Which hours are compared with the judged one, newest first, and which were left out.
    *
-   * @param low   what the usual was lowered by, since the last days were quiet: 0.25 to 1
-   * @param hours up to the judged one, itself included
+   * @param closed known hours of weeks in which the desk was not there yet, or closed
    */
-  record Stop(Flow verdict, double low, int hours, long came, double usual) { }
+  record Samples(Basis basis, List<Sample> known, List<Hour> unknown, List<Hour> ignored,
+      List<Hour> closed) { }
 
-  /** Whether tickets come: a tenth of the usual or fewer, half of it or more, or between. */
-  enum Flow {
-    @JsonProperty("stopped") STOPPED,
-    @JsonProperty("again") AGAIN,
-    @JsonProperty("between") BETWEEN
-  }
+  /** An earlier hour's count that the judged hour is compared with. */
+  record Sample(Hour hour, long count) { }
 
-  /** Tells when tickets stop coming. By the weekly means, whatever rule finds the spikes. */
-  static final class Stops {
-    private static final double ENOUGH = 12; // tickets that usually come in the hours looked at
-    private static final int MOST_HOURS = 24;
-    private static final double STOPPED = 0.1; // of the usual
-    private static final double AGAIN = 0.5;
-    private static final double LEAST_LOW = 0.25;
+  /** What the samples have in common with the judged hour. */
+  enum Basis {
+    HOUR_OF_DAY("the same hour of day"),
+    HOUR_OF_WEEK("the same hour of the same weekday"),
+    LAST_DAYS("the same hour of the last 28 days");
 
-    private final Baselines baselines;
-    private final Counts counts;
+    final String words;
 
-    Stops(Config config, Counts counts) {
-      this.counts = counts;
-      this.baselines = new Baselines(new Rule(config, RuleName.WEEKLY, config.spikeThreshold,
-          config.deviations), counts);
-    }
-
-    /** The hours up to that one; null when they cannot tell, as on a holiday. */
-    Stop at(Hour hour) {
-      double low = Math.min(1, Math.max(LEAST_LOW, baselines.lastDays(hour)));
-      long came = 0;
-      double usual = 0;
-      for (int hours = 1; hours <= MOST_HOURS; hours++) {
-        var each = hour.plus(1 - hours);
-        if (!counts.knows(each) || baselines.isIgnored(each)) return null;
-        double mean = baselines.weeklyMean(each);
-        if (mean == Baselines.UNKNOWN) return null;
-        came += counts.at(each);
-        usual += mean * low;
-        if (usual >= ENOUGH) return new Stop(flow(came, usual), low, hours, came, usual);
-      }
-      return null;
-    }
-
-    private static Flow flow(long came, double usual) {
-      if (came <= STOPPED * usual) return Flow.STOPPED;
-      if (came >= AGAIN * usual) return Flow.AGAIN;
-      return Flow.BETWEEN;
-    }
-
-    /** What would be told: the hours at which tickets stop, and come again, by turns. */
-    List<Hour> turns(Hour first) {
-      var turns = new ArrayList<Hour>();
-      for (var hour : counts.hours()) {
-        if (hour.isBefore(first)) continue;
-        var stop = at(hour);
-        var awaited = Flow.STOPPED;
-        if (turns.size() % 2 == 1) awaited = Flow.AGAIN;
-        if (stop != null && stop.verdict == awaited) turns.add(hour);
-      }
-      return turns;
+    Basis(String words) {
+      this.words = words;
     }
   }
 
-  /** A judged hour as JSON, with the same names for job, explain and backtest. */
-  static ObjectNode json(Verdict verdict) {
-    var json = JSON.createObjectNode();
-    json.put("hour", verdict.hour().from().toString());
-    json.put("count", verdict.count());
-    if (verdict instanceof Judged judged) {
-      var usual = judged.baseline();
-      var word = "calm";
-      if (verdict instanceof Spike) word = "spike";
-      json.put("mean", usual.mean);
-      json.put("needed", judged.thresholds().least());
-      json.put("percent", usual.percent(verdict.count()));
-      json.put("samples", usual.samples);
-      json.put("verdict", word);
-      if (usual.spread != null) {
-        json.put("z", usual.z(verdict.count()));
-        json.put("together", judged.together());
-        json.put("spread", usual.spread.deviation);
-      }
-    } else if (verdict instanceof Learning learning) {
-      json.putNull("mean").putNull("needed").putNull("percent");
-      json.put("samples", learning.samples);
-      json.put("verdict", "learning");
-      json.put("samples_needed", learning.needed);
+  /**
+   * What an hour usually holds, in tickets.
+   *
+   * @param spread null under the rule mean
+   */
+  record Baseline(double mean, int samples, Spread spread) {
+    /** Deviations over the mean. */
+    double z(long count) {
+      return (count - mean) / spread.deviation;
     }
-    return json;
+
+    /** Whether following the last days has changed it by so much that it is worth saying. */
+    boolean isRaised() {
+      return spread != null && spread.growthFactor() >= 1.2;
+    }
+
+    /** Percent over the mean; null when the mean is 0. */
+    Double percent(long count) {
+      if (mean == 0) return null;
+      return (count - mean) / mean * 100;
+    }
   }
+
+  /**
+   * How far an hour usually strays from its mean.
+   *
+   * @param deviation in tickets
+   * @param growthFactor what the mean was multiplied with to follow growth, 1 to 4
+   * @param cap       what a sample counted for at the most
+   * @param isOfWeek  whether four weeks of the same hour are known
+   */
+  record Spread(double deviation, double growthFactor, double cap, boolean isOfWeek) { }
 
   // ==== History: what did earlier hours hold ====================================================
 
@@ -6781,24 +6804,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Config: what does auth.ini ask for ======================================================
 
-  enum RuleName { MEAN, WEEKLY }
-
-  /** Which further hours of a spike are told. */
-  enum Repeat {
-    EVERY, GROWTH, FIRST;
-
-    // The words for it, "by half", stand in NoticeWriter.nextNotice, README.md, auth.ini.example.
-    private static final double GROWN = 1.5; // times the count that was told last
-
-    boolean shouldNotify(long count, long told) {
-      return this == EVERY || this == GROWTH && count >= GROWN * told;
-    }
-  }
-
-  enum Security { STARTTLS, TLS, NONE }
-
-  enum Format { AUTO, SLACK, GOOGLECHAT, DISCORD, TEAMS, JSON }
-
   /**
    * auth.ini as types: one line a key, with its default and what is allowed. What each key means is
    * told in README.md and auth.ini.example; a test holds the three together. Null stands for a key
@@ -6888,7 +6893,7 @@ final class SpikeNotifier implements Callable<Integer> {
       check("[email] Sender", sender != null || isChatOnly, "missing",
           ADDRESS + "; or a [webhook] Url for a team without mail");
       check("[email] Recipient", !recipients.isEmpty() || isChatOnly, "missing", ADDRESSES);
-      check("[email] Security", security != Security.NONE || Http.isLoopback(mailHost),
+      check("[email] Security", security != Security.NONE || isLoopback(mailHost),
           "none to " + mailHost, "starttls or tls; none is for this machine only");
       check("[email] TokenUrl", tokenUrl == null || mailClient != null,
           "without ClientId and ClientSecret", "all three, or none");
@@ -7034,6 +7039,26 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** A chat: the name of its section, which is "webhook" or "webhook NAME". */
   record ChatAddress(String name, URI url, Format format) { }
+
+  enum RuleName { MEAN, WEEKLY }
+
+  /** Which further hours of a spike are told. */
+  enum Repeat {
+    EVERY, GROWTH, FIRST;
+
+    // The words for it, "by half", stand in NoticeWriter.nextNotice, README.md, auth.ini.example.
+    private static final double GROWN = 1.5; // times the count that was told last
+
+    boolean shouldNotify(long count, long told) {
+      return this == EVERY || this == GROWTH && count >= GROWN * told;
+    }
+  }
+
+  enum Security { STARTTLS, TLS, NONE }
+
+  enum Format { AUTO, SLACK, GOOGLECHAT, DISCORD, TEAMS, JSON }
+
+  // ==== Ini: what does auth.ini say =============================================================
 
   /** auth.ini as text by {@code [section] Key}, without case. Gathers every mistake. */
   static class Ini {
@@ -7304,7 +7329,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (url != null && url.getUserInfo() == null) {
         if ("https".equalsIgnoreCase(url.getScheme())) return url;
         var host = Http.host(url);
-        boolean isNear = Http.isLoopback(host) || privateToo && isPrivate(host);
+        boolean isNear = isLoopback(host) || privateToo && isPrivate(host);
         if ("http".equalsIgnoreCase(url.getScheme()) && isNear) return url;
       }
       var near = "this machine";
@@ -7802,11 +7827,6 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isPlausible) serverTime = date;
     }
 
-    /** Whether it is this machine. */
-    static boolean isLoopback(String host) {
-      return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?");
-    }
-
     /** The host of an address; Java's own gives none that has an underscore, as containers have. */
     static String host(URI url) {
       if (url.getHost() != null || url.getRawAuthority() == null) return url.getHost();
@@ -8146,6 +8166,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  // ==== Proxy: which way does a request go ======================================================
+
   /**
    * The proxy that {@code https_proxy}, {@code http_proxy} and {@code no_proxy} name, which Java
    * does not look at by itself; else the one of Java's own settings.
@@ -8200,7 +8222,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** As curl has it: names with what ends in them, networks, ports; and always this machine. */
     private boolean isExempt(URI url) {
       var host = lower(Objects.requireNonNullElse(url.getHost(), ""));
-      if (Http.isLoopback(host)) return true;
+      if (isLoopback(host)) return true;
       var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
       for (var each : list.split("[,\\s]+")) {
         var name = lower(each).replaceFirst("^\\*?\\.", "");
@@ -8837,6 +8859,11 @@ final class SpikeNotifier implements Callable<Integer> {
   static String plural(long number, String noun) {
     if (number == 1) return "1 " + noun;
     return number + " " + noun + "s";
+  }
+
+  /** Whether a host is this machine. */
+  static boolean isLoopback(String host) {
+    return host.matches("localhost|127(\\.\\d{1,3}){3}|\\[?::1]?");
   }
 
   static String encode(String text) {

@@ -169,7 +169,7 @@ class NoticeTest {
   }
 
   private String whole(Notice notice) {
-    var words = notice.words.asOf(clock, notice.topic, config());
+    var words = notice.wordsAt(clock, config().zone);
     return "Subject: " + notice.topic.subject() + "\n\n"
         + words.text().replace(folder.toString(), "/opt/spike-notifier");
   }
@@ -666,7 +666,7 @@ class NoticeTest {
   @Nested
   class A_chat_message {
     private String payload(Notice notice, Format format) {
-      return Payload.of(notice, notice.words.asOf(clock, notice.topic, config()), format);
+      return Payload.of(notice, notice.wordsAt(clock, config().zone), format);
     }
 
     private String payload(Format format) {
