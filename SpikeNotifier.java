@@ -5280,8 +5280,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The whole address of a link, which must not lead the credentials to another host. */
     private URI onSameHost(String link) {
       var own = config.zendeskUrl;
-      if (link.startsWith("/")) return URI.create(own + link);
       try {
+        if (link.startsWith("/")) return new URI(own + link);
         var url = new URI(link);
         boolean isSame = own.getScheme().equals(url.getScheme())
             && own.getAuthority().equalsIgnoreCase(url.getAuthority());

@@ -452,7 +452,8 @@ class ZendeskTest extends Scenario {
       desk(hour -> hour.equals(NOW) ? 400 : 10);
       known(240, 10);
       var pages = new AtomicInteger();
-      desk.trouble = (exchange, path) -> path.endsWith("search.json") && answer(200,
+      desk.trouble = (exchange, path) -> path.contains("export") && answer(422, "")
+          .takes(exchange, path) || path.endsWith("search.json") && answer(200,
           "{\"count\":400,\"next_page\":\"" + next.replace("URL", desk.url())
               + pages.incrementAndGet() + "\",\"results\":["
               + ticket("1", "\"2026-11-10T13:01:00Z\"", "") + "]}").takes(exchange, path);
