@@ -1146,7 +1146,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int MOST_SAMPLES = 20; // in words; JSON has all
     private static final int MOST_LEFT_OUT = 12;
     private static final Map<Flow, String> FLOW_IN_WORDS = Map.of(
-        Flow.STOPPED, "have stopped",
+        Flow.STOPPED, "stopped",
         Flow.AGAIN, "come",
         Flow.BETWEEN, "come sparsely");
 
@@ -1220,15 +1220,10 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private List<String> usualLines() {
       var lines = new ArrayList<String>();
-      var spread = usual.spread();
-      var words = "Usual: " + decimal(usual.mean());
-      if (spread != null) words += ", deviation " + decimal(spread.deviation());
-      words += ", by " + plural(usual.samples(), "sample") + " of " + samples.basis().words + ".";
-      if (spread != null && spread.growthFactor() > 1) {
-        words += " Raised %.2f times to follow the last three days.".formatted(
-            spread.growthFactor());
-      }
-      lines.add(words);
+      var words = "Usual: " + decimal(usual.mean()) + usual.raisedInWords();
+      if (usual.spread() != null) words += ", deviation " + decimal(usual.spread().deviation());
+      var number = plural(usual.samples(), "sample");
+      lines.add(words + ", by " + number + " of " + samples.basis().words + ".");
       var thresholds = judge.thresholds(hour);
       lines.add("Needed for a spike: " + plural(thresholds.least(), "ticket") + ".");
       for (var threshold : thresholds.all()) {
@@ -1242,16 +1237,15 @@ final class SpikeNotifier implements Callable<Integer> {
     private List<String> stopAndTagLines() {
       var lines = new ArrayList<String>();
       if (stop != null) {
-        lines.add("Tickets " + FLOW_IN_WORDS.get(stop.verdict()) + ": " + stop.came() + " in the "
-            + "last " + plural(stop.hours(), "hour") + "; usual: " + amount(stop.usual()) + ".");
+        var flow = FLOW_IN_WORDS.get(stop.verdict());
+        lines.add("Tickets " + flow + ": " + stop.inWords() + "." + stop.loweredInWords());
       }
       for (var tag : tags) {
         if (tag.expected() == null || !tag.isRisen()) continue;
         var verb = " has risen: ";
         if (tag.surge()) verb = " surges: ";
-        lines.add("Tag " + tag.tag() + verb + tag.together()
-            + " in this hour and the one before; expected: " + amount(tag.expected())
-            + ", needed to surge: " + (long) Math.ceil(tag.needed()) + ".");
+        var needed = (long) Math.ceil(tag.needed());
+        lines.add("Tag " + tag.tag() + verb + tag.inWords() + "; needed to surge: " + needed + ".");
       }
       return lines;
     }
@@ -3782,12 +3776,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private String usual(Spike spike) {
       var baseline = spike.baseline();
       double mean = baseline.mean();
-      var words = "Usual: " + amount(mean);
-      if (baseline.isRaised()) {
-        words += ", raised from " + amount(mean / baseline.spread().growthFactor())
-            + " to follow the last three days";
-      }
-      words += " (" + range(spike.hour()) + ")";
+      var words = "Usual: " + amount(mean) + baseline.raisedInWords() + " ("
+          + range(spike.hour()) + ")";
       var percent = baseline.percent(spike.count());
       if (mean < 1 || percent == null) return words + ".";
       if (percent <= 1000) return words + ", so " + rounded(percent) + " % more.";
@@ -3861,18 +3851,13 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!tickets.missing().isEmpty()) of += " that were read";
         var cause = causes.get(0);
         mail.line(cause.count() + " of " + of + " carry " + cause.tag() + ", usually "
-            + none(cause.usual()) + ".");
+            + orNone(cause.usual()) + ".");
         var more = new StringJoiner(", ");
         for (var tag : first(MORE_CAUSES, causes.subList(1, causes.size()))) {
-          more.add(tag.tag() + " (" + tag.count() + ", usually " + none(tag.usual()) + ")");
+          more.add(tag.tag() + " (" + tag.count() + ", usually " + orNone(tag.usual()) + ")");
         }
         if (more.length() > 0) mail.line("Also risen: " + more + ".");
       }
-    }
-
-    private static String none(double usual) {
-      if (usual < 0.05) return "none";
-      return amount(usual);
     }
 
     /** One sender's flood is another thing than a hundred people in trouble. */
@@ -4116,9 +4101,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var link = agentSearch(first, last.plus(1), null);
       var mail = new MailBody();
 
-      mail.title("Tickets stopped at " + account() + ": " + stop.came() + " in "
-          + plural(stop.hours(), "hour") + ", usually " + amount(stop.usual()) + ".");
-      mail.line("From " + span(first, last.plus(1)) + "." + lowered(stop));
+      mail.title("Tickets stopped at " + account() + ": " + stop.inWords() + ".");
+      mail.line("From " + span(first, last.plus(1)) + "." + stop.loweredInWords());
       mail.line("What to look at: the contact form, the mail channel, Zendesk's status page "
           + "(status.zendesk.com) and the suspended tickets. A holiday? Then add the day to "
           + "IgnoredDays.");
@@ -4144,9 +4128,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var link = agentSearch(first, last.plus(1), null);
       var mail = new MailBody();
 
-      mail.title("Tickets come again at " + account() + ": " + stop.came() + " in "
-          + plural(stop.hours(), "hour") + ", usually " + amount(stop.usual()) + ".");
-      mail.line("From " + span(first, last.plus(1)) + "." + lowered(stop));
+      mail.title("Tickets come again at " + account() + ": " + stop.inWords() + ".");
+      mail.line("From " + span(first, last.plus(1)) + "." + stop.loweredInWords());
       mail.line("They had stopped: " + opening.facts.count + " in the "
           + plural(opening.facts.stop.hours(), "hour") + " up to "
           + dayAndTime(opening.topic.hour.plus(1)) + ", usually " + amount(opening.facts.usual)
@@ -4161,13 +4144,6 @@ final class SpikeNotifier implements Callable<Integer> {
       return notice(Kind.RESUMED, last, told, null, facts, mail.words(List.of()));
     }
 
-    /** The usual of a stop, where quiet days have lowered it. */
-    private static String lowered(Stop stop) {
-      if (stop.low() > 0.8) return "";
-      return " The usual was lowered from " + amount(stop.usual() / stop.low())
-          + " to follow the last three days.";
-    }
-
     // ---- A tag surges ----
 
     /** The notice about tags that surge within a calm total, from top to bottom. */
@@ -4179,8 +4155,7 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.title(plural(first.count(), "ticket") + " with " + first.tag() + " at " + account()
           + " from " + span(hour) + ".");
       for (var surge : surges) {
-        mail.line(surge.tag() + ": " + surge.together() + " in this hour and the one before; "
-            + "usual: " + none(surge.expected()) + ".");
+        mail.line(surge.tag() + ": " + surge.inWords() + ".");
       }
       var total = "All tickets: " + judge.counts.at(hour);
       var usual = judge.baselines.of(hour);
@@ -4200,7 +4175,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
       var facts = Facts.of(surges, link);
       var subject = config.subject + " " + first.together() + " with " + cut(first.tag(), 40)
-          + " in 2 hours at " + account() + ", usually " + none(first.expected()) + " ("
+          + " in 2 hours at " + account() + ", usually " + orNone(first.expected()) + " ("
           + dayAndTime(hour) + ")";
       return notice(Kind.TAG, hour, List.of(), subject, facts, mail.words(List.of()));
     }
@@ -5354,6 +5329,10 @@ final class SpikeNotifier implements Callable<Integer> {
       this(tag, count, null, null, null, why, null, null, false);
     }
 
+    String inWords() {
+      return together + " in this hour and the one before; usual: " + orNone(expected);
+    }
+
     /** Whether it is worth showing; one that surges has risen, too. */
     @JsonIgnore
     boolean isRisen() {
@@ -5879,7 +5858,18 @@ final class SpikeNotifier implements Callable<Integer> {
    * @param low   what the usual was lowered by, since the last days were quiet: 0.25 to 1
    * @param hours up to the judged one, itself included
    */
-  record Stop(Flow verdict, double low, int hours, long came, double usual) { }
+  record Stop(Flow verdict, double low, int hours, long came, double usual) {
+    String inWords() {
+      return came + " in " + plural(hours, "hour") + ", usually " + amount(usual);
+    }
+
+    /** What the usual was before quiet days lowered it. */
+    String loweredInWords() {
+      if (low > 0.8) return "";
+      return " The usual was lowered from " + amount(usual / low)
+          + " to follow the last three days.";
+    }
+  }
 
   /** Whether tickets come: a tenth of the usual or fewer, half of it or more, or between. */
   enum Flow {
@@ -6222,9 +6212,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return (count - mean) / spread.deviation;
     }
 
-    /** Whether following the last days has changed it by so much that it is worth saying. */
-    boolean isRaised() {
-      return spread != null && spread.growthFactor() >= 1.2;
+    /** What it was before it was raised, where that is worth saying. */
+    String raisedInWords() {
+      if (spread == null || spread.growthFactor < 1.2) return "";
+      return ", raised from " + amount(mean / spread.growthFactor)
+          + " to follow the last three days";
     }
 
     /** Percent over the mean; null when the mean is 0. */
@@ -8840,6 +8832,12 @@ final class SpikeNotifier implements Callable<Integer> {
     boolean isWhole = tickets >= 10 || Math.abs(tickets - Math.rint(tickets)) < 0.05;
     if (isWhole) return rounded(tickets);
     return decimal(tickets);
+  }
+
+  /** The same of what is usual, "none" where that is next to nothing. */
+  static String orNone(double tickets) {
+    if (tickets < 0.05) return "none";
+    return amount(tickets);
   }
 
   static String rounded(double value) {

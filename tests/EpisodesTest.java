@@ -70,7 +70,7 @@ class EpisodesTest extends Deliveries {
       assertEquals("Re: " + stop.subject(), again.subject());
       assertEquals(stop.header("Message-ID"), again.header("In-Reply-To"));
       assertTrue(run(Exit.OK, "explain", "2026-11-10T17").out().contains(
-          "Tickets have stopped: 0 in the last 2 hours; usual: 20.\n"
+          "Tickets stopped: 0 in 2 hours, usually 20.\n"
           + "Told: that tickets stopped, to team@acme.example"));
     }
 
@@ -127,7 +127,7 @@ class EpisodesTest extends Deliveries {
       assertEquals(List.of("2 9 tickets with checkout_error at acme from 15:00 to 16:00 UTC, "
           + "Tue 10 Nov."), told(8));
       assertTrue(run(Exit.OK, "explain", "2026-11-10T15").out().contains("Tag checkout_error "
-          + "surges: 9 in this hour and the one before; expected: 0, needed to surge: 7."));
+          + "surges: 9 in this hour and the one before; usual: none; needed to surge: 7."));
     }
 
     @Test

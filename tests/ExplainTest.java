@@ -80,11 +80,31 @@ class ExplainTest extends Unit {
       fiveWeeks(0, Map.of());
       assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertTrue(out.toString().contains(
-          "\nTickets have stopped: 0 in the last 1 hour; usual: 20.\n"), out.toString());
+          "\nTickets stopped: 0 in 1 hour, usually 20.\n"), out.toString());
       out.getBuffer().setLength(0);
       assertEquals(0, run("explain", "--json", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertEquals("{\"verdict\":\"stopped\",\"low\":1.0,\"hours\":1,\"came\":0,\"usual\":20.0}",
           SpikeNotifier.JSON.readTree(out.toString()).path("stop").toString());
+    }
+
+    /** In the mail's words. */
+    @Test
+    void says_that_the_usual_was_raised_or_lowered() throws IOException {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour ->
+          history.put(hour, hour.isAfter(JUDGED.plus(-72)) ? 60 : 20));
+      history.save();
+      write("auth.ini", "[spike]\nRule = weekly\n");
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertTrue(out.toString().contains("\nUsual: 60.0, raised from 20 to follow the last three "
+          + "days, deviation 15.2, by 5 samples of the same hour of the same weekday.\n"),
+          out.toString());
+      Hour.range(JUDGED.plus(-71), JUDGED.plus(1)).forEach(hour -> history.put(hour, 8));
+      history.save();
+      out.getBuffer().setLength(0);
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertTrue(out.toString().contains("\nTickets come: 16 in 2 hours, usually 16. The usual was "
+          + "lowered from 40 to follow the last three days.\n"), out.toString());
     }
 
     @Test
@@ -92,7 +112,7 @@ class ExplainTest extends Unit {
       fiveWeeks(20, Map.of("checkout_error", 9L, "vip", 7L));
       assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertTrue(out.toString().contains("\nTag checkout_error surges: 9 in this hour and the one "
-          + "before; expected: 0, needed to surge: 7.\n"), out.toString());
+          + "before; usual: none; needed to surge: 7.\n"), out.toString());
       assertFalse(out.toString().contains("Tag vip"), out.toString());
       out.getBuffer().setLength(0);
       assertEquals(0, run("explain", "--json", "-c", folder + "/auth.ini", "2026-11-24T13"));
