@@ -16,14 +16,16 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.Desk.Trouble;
 import spikenotifier.SpikeNotifier.*;
 
-/** Whole stories, hour by hour: what is told of stops, tags and a desk that opens. */
+/** Whole stories, hour by hour: what is told of spikes, stops, tags and a desk that opens. */
 class EpisodesTest extends Deliveries {
   /** Each test makes the history that it wants. */
   @Override
@@ -166,6 +168,36 @@ class EpisodesTest extends Deliveries {
       run(Exit.OK);
       assertEquals(4, desk.requests(), desk.asked.toString());
     }
+  }
+
+  /** Two days of every shape that an episode has: the job sends as many mails as it says. */
+  @ParameterizedTest
+  @CsvSource({"growth, yes", "growth, no", "every, yes", "first, no"})
+  void are_told_as_often_as_backtest_says(String repeat, String allClear) throws IOException {
+    var first = Hour.parse("2026-11-09T00");
+    var random = new Random(42);
+    var counts = new TreeMap<Hour, Long>();
+    Hour.range(first, NOW.plus(1)).forEach(hour -> {
+      long surge = random.nextInt(3) == 0 ? 20 + random.nextInt(60) : 0;
+      counts.put(hour, 8L + random.nextInt(5) + surge);
+    });
+    counts.put(NOW, 10L); // so that the last episode has its end
+    desk(hour -> counts.getOrDefault(hour, 10L));
+    Fakes.known(folder, first.plus(-240), first, 10);
+    config("spike/Repeat = " + repeat + "\nspike/AllClear = " + allClear);
+    clock = first.to().plusSeconds(420);
+    for (int i = 0; i < counts.size(); i++) {
+      run(Exit.OK, "-q");
+      later(1);
+    }
+    var said = run(Exit.OK, "backtest", "--since", "2026-11-09").out();
+    var found = Pattern.compile("^(\\d+) hours judged, .* ([\\d.]+) mails in 30 days")
+        .matcher(said);
+    assertTrue(found.find(), said);
+    assertEquals(counts.size(), Integer.parseInt(found.group(1)));
+    double mails = Double.parseDouble(found.group(2)) * counts.size() / 720;
+    assertTrue(mails > 5, said);
+    assertEquals(mail.received.size(), Math.round(mails), said);
   }
 
   /** A made-up desk with test tickets, a pilot, going live, and eight weeks closed. */
