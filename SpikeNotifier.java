@@ -3733,7 +3733,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (kind == Kind.SAMPLE) {
         mail.line("This is a sample: there is no spike, and all figures here are made up.");
       }
-      mail.line(usual(spike));
+      mail.line(usualSentence(spike));
       if (!told.isEmpty()) mail.line("It began on " + dayAndTime(begin(told)) + ".");
       for (var recounted : recounted(told)) mail.line(recounted);
       causeLines(mail, hour, tickets, ranked, causes);
@@ -3773,7 +3773,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return subject + " (" + dayAndTime(spike.hour()) + ")";
     }
 
-    private String usual(Spike spike) {
+    private String usualSentence(Spike spike) {
       var baseline = spike.baseline();
       double mean = baseline.mean();
       var words = "Usual: " + amount(mean) + baseline.raisedInWords() + " ("
@@ -3915,7 +3915,7 @@ final class SpikeNotifier implements Callable<Integer> {
       mail.table(shown,
           Column.of("Tags", tag -> tagCell(hour, tag.tag())),
           Column.right("tickets", 7, tag -> String.valueOf(tag.count())),
-          Column.right("usual", 6, tag -> usual(tag)),
+          Column.right("usual", 6, tag -> usualDigits(tag)),
           Column.right("of all", 6, tag -> rounded(tag.percent()) + " %"),
           Column.of("", tag -> Cell.of(mark(tag))));
       if (!tickets.missing().isEmpty()) {
@@ -3929,7 +3929,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return Cell.link(cut(tag, TAG_WIDTH), cut(tag, 100), agentSearch(hour, tag));
     }
 
-    private static String usual(TagCount tag) {
+    private static String usualDigits(TagCount tag) {
       if (tag.usual() == null) return "";
       return amount(tag.usual());
     }
