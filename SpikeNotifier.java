@@ -8646,22 +8646,29 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         makeFolder(folderOf(file));
         Files.deleteIfExists(part);
-        var options = Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-        try (var channel = FileChannel.open(part, options, OWNER_READS)) {
-          var bytes = ByteBuffer.wrap(content.getBytes(UTF_8));
-          while (bytes.hasRemaining()) channel.write(bytes);
-          channel.force(true);
-        }
+        fill(part, StandardOpenOption.CREATE_NEW, content);
         rename(part, file);
       } catch (IOException e) {
         throw fault(file, e);
       }
     }
 
+    private static void fill(Path file, OpenOption create, String content) throws IOException {
+      var options = Set.of(create, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+      try (var channel = FileChannel.open(file, options, OWNER_READS)) {
+        var bytes = ByteBuffer.wrap(content.getBytes(UTF_8));
+        while (bytes.hasRemaining()) channel.write(bytes);
+        channel.force(true);
+      }
+    }
+
+    /** No fault where it has gone: somebody has deleted it, or another INI's run was quicker. */
     static void move(Path from, Path to) {
       try {
         makeFolder(folderOf(to));
         rename(from, to);
+      } catch (NoSuchFileException e) {
+        // it has gone
       } catch (IOException e) {
         throw fault(to, e);
       }
@@ -8682,11 +8689,22 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    /** Writes as much as a file of ours may take, and deletes it. @throws Fault HISTORY */
+    /**
+     * Writes as much as a file of ours may take, and deletes it. Runs of other INIs may do so in
+     * the same folder at once.
+     *
+     * @throws Fault HISTORY when it cannot
+     */
     static void tryToWrite(Path folder) {
       var probe = folder.resolve(".writable");
-      write(probe, " ".repeat(PROBE));
-      delete(probe);
+      try {
+        makeFolder(folder);
+        Files.deleteIfExists(probe); // another user's, say
+        fill(probe, StandardOpenOption.CREATE, " ".repeat(PROBE));
+        Files.deleteIfExists(probe);
+      } catch (IOException e) {
+        throw fault(probe, e);
+      }
     }
 
     /** Whether somebody may be writing it: it was touched within the last hour. */

@@ -7,7 +7,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,6 +20,40 @@ import spikenotifier.SpikeNotifier.*;
 
 /** Runs that are broken off, and files in the way. */
 class DiskTest extends Scenario {
+  /** Several INIs may share a folder, each with a history and a lock of its own. */
+  @Nested
+  class At_once {
+    private void byFour(Callable<?> work) throws Exception {
+      var pool = Executors.newFixedThreadPool(4);
+      try {
+        for (var each : pool.invokeAll(Collections.nCopies(200, work))) each.get();
+      } finally {
+        pool.shutdown();
+      }
+    }
+
+    @Test
+    void runs_try_to_write_into_one_folder() throws Exception {
+      byFour(() -> {
+        Disk.tryToWrite(folder.resolve("out/outbox"));
+        return null;
+      });
+      assertEquals(List.of(), files("outbox"));
+    }
+
+    @Test
+    void runs_lay_the_same_file_aside() throws Exception {
+      var from = Files.createDirectories(folder.resolve("out/outbox")).resolve("rubbish.json");
+      var to = folder.resolve("out/refused/rubbish.json");
+      byFour(() -> {
+        Files.writeString(from, "no notice");
+        Disk.move(from, to);
+        return null;
+      });
+      assertTrue(Files.exists(to));
+    }
+  }
+
   @Nested
   class Broken_off {
     @Test
