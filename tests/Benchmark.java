@@ -53,7 +53,7 @@ import spikenotifier.SpikeNotifier.*;
  * spike of 200 tickets, 9 for one of 5,000
  *
  * Tags: the file of 29 days at 100 tickets and 100 tags an hour: 490 kB; CPU of a calm run with it
- * and 100 tickets, over one without: 1.13
+ * and 100 tickets, over one without: 1.18
  *
  * Memory of a spike hour, at most 50,000 of its tickets ranked
  *   tickets   live heap MB    peak RSS MB    seconds
@@ -65,9 +65,9 @@ import spikenotifier.SpikeNotifier.*;
  * Backtest of three years: 0.7 s of CPU, with --per-month 1.5 s
  *
  * Seconds, the median of 7    --version    a calm hour
- * jbang, built before              1.33           2.34
- * fat jar                          0.51           1.54
- * fat jar, class archive           0.41           1.19
+ * jbang, built before              1.21           2.15
+ * fat jar                          0.47           1.48
+ * fat jar, class archive           0.37           1.16
  * </pre>
  */
 final class Benchmark {
