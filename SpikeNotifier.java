@@ -2497,13 +2497,35 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void tellReceivers(FiledNotice entry) {
       var notice = ledger.read(entry);
-      for (var receiver : unanswered(notice)) {
+      for (var receiver : inTurn(notice)) {
         if (silent.contains(receiver.place()) || !isDue(notice, receiver)) continue;
         if (!entry.isOfThisRun && !ledger.isWritten()) continue;
         if (!asked.add(entry.fileName + " " + receiver.name())) continue;
         tell(entry, receiver);
         if (!saveOrWarn(entry)) ledger.keepInMemory();
       }
+    }
+
+    /**
+     * Last come those that gave no answer in this episode: a few of them end the mail of a run, for
+     * which nobody else is to wait each time.
+     */
+    private List<Receiver> inTurn(Notice notice) {
+      var inTurn = new ArrayList<Receiver>();
+      var last = new ArrayList<Receiver>();
+      for (var receiver : unanswered(notice)) {
+        if (wasTried(receiver, notice)) last.add(receiver);
+        else inTurn.add(receiver);
+      }
+      inTurn.addAll(last);
+      return inTurn;
+    }
+
+    private boolean wasTried(Receiver receiver, Notice notice) {
+      for (var entry : ledger.episode(notice)) {
+        if (ledger.read(entry).tries.containsKey(receiver.name())) return true;
+      }
+      return false;
     }
 
     private void tell(FiledNotice entry, Receiver receiver) {
@@ -2536,6 +2558,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (outcome.fate == Fate.NO_SIGN_IN) exits.add(Exit.DENIED);
       else exits.add(Exit.TRY_LATER);
       if (outcome.fate == Fate.UNCONFIRMED) notice.countTry(name, Hour.of(world.now()));
+      if (outcome.fate == Fate.NO_ANSWER) notice.noteSilence(name, Hour.of(world.now()));
       boolean isUsedUp = notice.tries(name) >= TRIES;
       if (outcome.fate == Fate.REFUSED || isUsedUp) {
         var why = outcome.words;
@@ -2668,7 +2691,8 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isReused = open != null;
       var outcome = sendOnce(notice, words, address);
       boolean isEnded = open == null || outcome.words().startsWith("421");
-      if (!isReused || !isEnded || outcome.fate() != Fate.PUT_OFF) return outcome;
+      boolean isUnsent = Set.of(Fate.PUT_OFF, Fate.NO_ANSWER).contains(outcome.fate());
+      if (!isReused || !isEnded || !isUnsent) return outcome;
       close();
       return sendOnce(notice, words, address);
     }
@@ -2696,7 +2720,9 @@ final class SpikeNotifier implements Callable<Integer> {
       broken++;
       if (isSilent) silent++;
       boolean isHopeless = broken >= MOST_BROKEN || silent >= MOST_SILENT;
-      return new Outcome(later(smtp.stage), reason(e), isHopeless);
+      var fate = Fate.NO_ANSWER;
+      if (smtp.stage.equals(".")) fate = Fate.UNCONFIRMED;
+      return new Outcome(fate, reason(e), isHopeless);
     }
 
     /**
@@ -2718,12 +2744,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isOfSender && reply.isFinalNo()) words += " (check Sender)";
       boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit && !isOfSender;
       if (isFinal) return new Outcome(Fate.REFUSED, words);
-      return new Outcome(later(stage), words);
-    }
-
-    private static Fate later(String stage) {
-      if (stage.equals(".")) return Fate.UNCONFIRMED;
-      return Fate.PUT_OFF;
+      if (stage.equals(".")) return new Outcome(Fate.UNCONFIRMED, words);
+      return new Outcome(Fate.PUT_OFF, words);
     }
 
     /** Whatever happens to QUIT, what was accepted stays so. */
@@ -3309,6 +3331,7 @@ final class SpikeNotifier implements Callable<Integer> {
     ACCEPTED,
     REFUSED,    // for good
     PUT_OFF,    // nothing of the notice was sent, so each run tries again
+    NO_ANSWER,  // the same, without a word
     NO_SIGN_IN, // the same, until somebody mends auth.ini
     UNCONFIRMED // its text was sent, without a yes: it may have arrived, so tries are spaced
   }
@@ -4382,6 +4405,11 @@ final class SpikeNotifier implements Callable<Integer> {
           || passed.containsKey(receiver);
     }
 
+    /** Asked, and nothing was answered: that is no try, since nothing was sent. */
+    void noteSilence(String receiver, Hour now) {
+      tries.put(receiver, new Tries(tries(receiver), now));
+    }
+
     void countTry(String receiver, Hour now) {
       tries.put(receiver, new Tries(tries(receiver) + 1, now));
     }
@@ -4398,7 +4426,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
-  /** How often a receiver may have got a notice without a yes, and when the last time was. */
+  /** How often a receiver may have got a notice without a yes, and when it was asked last. */
   record Tries(int count, Hour last) { }
 
   /**

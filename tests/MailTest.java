@@ -447,10 +447,29 @@ class MailTest extends Deliveries {
       }
     }
 
-    @Test
-    void goes_on_at_once_where_the_server_takes_one_mail_a_connection() throws IOException {
+    /** Two that go silent end the mail of a run, which takes long: so each begins with another. */
+    @ParameterizedTest
+    @ValueSource(strings = {"growth", "every"})
+    void reaches_the_third_where_two_go_silent(String repeat) throws IOException {
+      timeout = Duration.ofMillis(300);
+      desk(hour -> hour.isBefore(NOW) ? 10 : 40);
+      try (var smtp = smtp("RCPT TO:<a@", "HANG", "RCPT TO:<b@", "HANG")) {
+        config("email/Recipient = a@acme.example, b@acme.example, c@acme.example\n"
+            + "spike/Repeat = " + repeat);
+        for (int i = 0; i < 3; i++) {
+          run(Exit.TRY_LATER);
+          later(1);
+        }
+        assertFalse(smtp.mails.isEmpty(), smtp.said.toString());
+      }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"421 4.7.0 too many messages in this connection\r\n", ""})
+    void goes_on_at_once_where_the_server_takes_one_mail_a_connection(String last)
+        throws IOException {
       var got = new CopyOnWriteArrayList<String>();
-      try (var server = new RawServer(socket -> oneMail(socket, got))) {
+      try (var server = new RawServer(socket -> oneMail(socket, got, last))) {
         config("email/Port = " + server.port() + "\nemail/Security = none\nemail/Password = -\n"
             + "email/Recipient = a@acme.example, b@acme.example, c@acme.example\nkept = yes");
         run(Exit.OK);
@@ -458,14 +477,15 @@ class MailTest extends Deliveries {
       }
     }
 
-    private static void oneMail(Socket socket, List<String> got) throws IOException {
+    private static void oneMail(Socket socket, List<String> got, String last)
+        throws IOException {
       var in = new BufferedReader(new InputStreamReader(socket.getInputStream(), UTF_8));
       var out = socket.getOutputStream();
       out.write("220 x\r\n".getBytes(UTF_8));
       boolean isUsed = false;
       for (var line = in.readLine(); line != null; line = in.readLine()) {
         if (line.startsWith("MAIL") && isUsed) {
-          out.write("421 4.7.0 too many messages in this connection\r\n".getBytes(UTF_8));
+          out.write(last.getBytes(UTF_8));
           return;
         }
         if (line.equals("DATA")) {
