@@ -770,8 +770,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void notifyOfEnd(Calm calm, Judge judge) {
       var newest = ledger.newest(Kind.SPIKE, last);
-      boolean isBehind = newest != null && newest.kind == Kind.SPIKE
-          && newest.hour.isBefore(calm.hour());
+      boolean isBehind = newest != null && newest.hour.isBefore(calm.hour());
       if (!isBehind) return; // what was told has passed this hour by
       var open = ledger.open(Kind.SPIKE, calm.hour());
       if (open == null) return;

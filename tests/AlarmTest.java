@@ -245,6 +245,19 @@ class AlarmTest extends Scenario {
 
   @Nested
   class The_clock {
+    /** The earlier of both: an hour that is not over for Zendesk cannot be counted. */
+    @ParameterizedTest
+    @CsvSource({"60, -60, 2026-11-10T12", "-60, 60, 2026-11-10T12", "60, 90, 2026-11-10T13"})
+    void of_both_is_believed_while_they_differ_by_little(int ours, int theirs, String hour)
+        throws IOException {
+      known(240, 10);
+      clock = NOW.to().plusSeconds(ours);
+      desk.date = () -> NOW.to().plusSeconds(theirs);
+      var outcome = run(Exit.OK);
+      assertTrue(outcome.out().startsWith("hour=" + hour), outcome.out());
+      assertFalse(outcome.err().contains("clock"), outcome.err());
+    }
+
     @ParameterizedTest
     @CsvSource({"-336, 14 days behind", "-3, 3 hours behind", "216, 9 days ahead of"})
     void of_this_machine_is_put_right_by_zendesks(int hours, String words) throws IOException {

@@ -78,6 +78,14 @@ class DoctorTest extends Deliveries {
     }
 
     @Test
+    void tells_a_mail_server_that_wants_a_sign_in_by_its_code() throws IOException {
+      try (var smtp = smtp("MAIL FROM", "530 5.7.0 authentication required")) {
+        assertTrue(run(Exit.DENIED, "doctor").out().contains("FAIL  mail: [email] localhost:"
+            + smtp.port() + ": spikes@acme.example is refused: 530 5.7.0"));
+      }
+    }
+
+    @Test
     void says_what_fails_even_when_quiet_and_all_as_json() throws IOException {
       desk.trouble = Desk.Trouble.always("search", answer(503, ""));
       var quiet = run("doctor", "-q");

@@ -37,6 +37,22 @@ class FillTest extends Scenario {
       assertTrue(desk.requests() <= 115, "requests: " + desk.requests());
     }
 
+    /** Halves of a day are derived from its whole; what is stored was counted itself. */
+    @Test
+    void stores_no_count_that_it_has_not_asked_for() throws IOException {
+      config("misc/NumHours = 72");
+      for (int i = 1; i <= 24; i++) {
+        var late = NOW.plus(-i);
+        desk(hour -> hour.equals(late) ? 13 : 10);
+        desk.trouble = always("export", answer(422, ""));
+        known(240, 10);
+        run(Exit.OK);
+        assertEquals(13, history().at(late));
+        var asked = "created>=%s created<%s".formatted(late.from(), late.to());
+        assertTrue(desk.asked.stream().anyMatch(each -> each.contains(asked)), asked);
+      }
+    }
+
     /** The oldest day that is kept is not wanted again once it has been written. */
     @Test
     void leaves_nothing_to_read_for_a_second_run_in_the_same_hour() throws IOException {

@@ -79,6 +79,19 @@ class LedgerTest extends Deliveries {
       assertEquals(List.of(SPIKE), files("refused"));
     }
 
+    @Test
+    void gives_up_as_sent_what_somebody_has_heard() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "450 not now")) {
+        config("spike/AllClear = no");
+        run(Exit.TRY_LATER);
+        later(169);
+        Fakes.known(folder, NOW.plus(1), NOW.plus(169), 10);
+        assertTrue(run(Exit.TRY_LATER).err().contains(SPIKE + " is older than a week and given up, "
+            + "see " + folder.resolve("out/sent")), smtp.said.toString());
+        assertTrue(files("sent").contains(SPIKE));
+      }
+    }
+
     /** Told once, moved away, and in nobody's way. */
     @Test
     void lays_aside_what_is_no_notice() throws IOException {

@@ -433,6 +433,19 @@ class MailTest extends Deliveries {
       }
     }
 
+    @Test
+    void waits_where_the_client_of_its_token_is_refused() throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 401;
+        hook.answer = "{\"error\":\"invalid_client\"}";
+        config("email/Password = -\nemail/ClientId = x\nemail/ClientSecret = " + Desk.SECRET
+            + "\nemail/TokenUrl = " + hook.url() + "/token");
+        assertTrue(run(Exit.DENIED).err().startsWith("[email] TokenUrl 127.0.0.1 answers 401 "
+            + "invalid_client (check ClientId, ClientSecret and scope)\n"));
+        assertEquals(List.of(SPIKE), files("outbox"));
+      }
+    }
+
     /** Hour after hour a new notice, and two receivers whose texts are cut. */
     @Test
     void reaches_the_third_where_the_texts_of_two_are_cut() throws IOException {

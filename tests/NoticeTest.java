@@ -369,6 +369,14 @@ class NoticeTest {
           """, head(notice));
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {"1.1 | ''",
+        "1.3 | ', raised from 20 to follow the last three days'"})
+    void says_so_from_a_fifth_on(double growth, String words) {
+      var baseline = new Baseline(20 * growth, 13, new Spread(3, growth, 50, true));
+      assertEquals(words, baseline.raisedInWords());
+    }
+
     @Test
     void of_tickets_without_tags() {
       var tickets = new HourTickets(List.of());
