@@ -58,6 +58,7 @@
  *   when an hour is a spike              Judge.isSpike; the thresholds stand below it
  *   when a spike is told again           Repeat.shouldNotify, for job and backtest alike
  *   the words of mail and chat           NoticeWriter: each notice from top to bottom
+ *   a column of a mail's table           NoticeWriter.tagTable, examples, last24Hours: a line each
  *   what a chat or a program gets        Payload.of; Payload.facts for programs
  *   what is final and what is tried      Mailer.outcome and Webhook.send; Delivery.isDue for when
  *   what Zendesk is asked                Zendesk.words; NoticeWriter.agentSearch for the links
@@ -2445,7 +2446,10 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var address : config.mailReceivers()) receivers.add(mailer.to(address));
     }
 
-    /** Sends what is due of what waits, this hour's notice first, each to chats before mail. */
+    /**
+     * Sends what is due of what waits, this hour's notice first, each to chats before mail, and
+     * last to who gave no answer yet.
+     */
     void send(List<FiledNotice> waiting) {
       passBy(waiting);
       for (var entry : waiting) {
