@@ -177,6 +177,19 @@ class AlarmTest extends Scenario {
       assertEquals(1, mail.received.size(), "nobody hears that it is over");
     }
 
+    /** A few tickets may have been deleted. */
+    @ParameterizedTest
+    @CsvSource({"20, ZENDESK", "19, OK"})
+    void that_vanishes_is_not_believed_from_twenty_tickets_on(long tickets, Exit exit)
+        throws IOException {
+      Fakes.known(folder, NOW.plus(-240), NOW, 0);
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      history.put(NOW.plus(-5), tickets);
+      history.save();
+      desk(hour -> 0);
+      run(exit);
+    }
+
     @Test
     void cannot_hold_a_count_of_sixteen_digits() throws IOException {
       known(240, 10);

@@ -10,6 +10,8 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import spikenotifier.Fakes.SmtpScript;
 import spikenotifier.SpikeNotifier.*;
@@ -49,6 +51,7 @@ abstract class Deliveries extends Scenario {
     volatile int status = 200;
     volatile String answer = "ok";
     volatile long delay;
+    private final CountDownLatch over = new CountDownLatch(1);
     private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
 
     Hook() throws IOException {
@@ -56,7 +59,7 @@ abstract class Deliveries extends Scenario {
         asked.add(exchange.getRequestMethod() + " " + exchange.getRequestURI());
         bodies.add(new String(exchange.getRequestBody().readAllBytes(), UTF_8));
         try {
-          Thread.sleep(delay);
+          over.await(delay, TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
           return; // the test is over
         }
@@ -74,6 +77,7 @@ abstract class Deliveries extends Scenario {
 
     @Override
     public void close() {
+      over.countDown();
       server.stop(0);
     }
   }

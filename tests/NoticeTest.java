@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.SpikeNotifier.*;
 
 /** The words of mails and chats, whole. */
@@ -713,15 +715,16 @@ class NoticeTest {
       assertEquals("2026-11-25T14:00:00Z", json.path("hour").asText());
     }
 
+    /** But for programs, which get the facts as they are. */
     @ParameterizedTest
-    @EnumSource(Format.class)
-    void stays_under_1900_characters_and_neutralises_what_others_wrote(Format format)
+    @ValueSource(strings = {"<!channel>", "<https://bad.example|here>", "@all", "@everyone",
+        "[x](https://bad.example)", "```", "<users/all>", "a MARKS", "\u202e LONG"})
+    void stays_under_1900_characters_and_neutralises_what_others_wrote(String evil)
         throws IOException {
-      for (var evil : List.of("<!channel>", "<https://bad.example|here>", "@all", "@everyone",
-          "[x](https://bad.example)", "```", "<users/all>", "a" + "\u0301".repeat(5000),
-          "\u202e" + "x".repeat(3000))) {
-        var payload = payload(spike(tickets(100, evil), List.of(), 100), format);
-        if (format == Format.JSON) continue; // for programs: the facts as they are
+      var tag = evil.replace(" MARKS", "\u0301".repeat(5000)).replace(" LONG", "x".repeat(3000));
+      var notice = spike(tickets(100, tag), List.of(), 100);
+      for (var format : EnumSet.complementOf(EnumSet.of(Format.JSON))) {
+        var payload = payload(notice, format);
         assertFalse(payload.contains("<!"), payload);
         assertFalse(payload.contains("<https"), payload);
         assertFalse(payload.contains("@all") || payload.contains("@every"), payload);
