@@ -2535,7 +2535,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var notice = ledger.read(entry);
       try {
         var outcome = receiver.send(notice, notice.wordsAt(world.now(), config.zone));
-        if (outcome.hasNoAnswer) silent.add(receiver.place());
+        if (outcome.asksNoMore) silent.add(receiver.place());
         record(entry, receiver, outcome);
       } catch (Fault e) {
         silent.add(receiver.place());
@@ -3322,8 +3322,8 @@ final class SpikeNotifier implements Callable<Integer> {
     Outcome send(Notice notice, Words words);
   }
 
-  /** @param hasNoAnswer the receiver is silent, so that this run asks it no more */
-  record Outcome(Fate fate, String words, boolean hasNoAnswer) {
+  /** @param asksNoMore whether the place is silent, so that this run asks it nothing more */
+  record Outcome(Fate fate, String words, boolean asksNoMore) {
     Outcome(Fate fate, String words) {
       this(fate, words, false);
     }
