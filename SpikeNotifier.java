@@ -8817,6 +8817,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** One run at a time per history. */
   static final class Lock implements AutoCloseable {
+    private static final int LOOKS = 5; // before a run gives way
+    private static final Duration PAUSE = Duration.ofMillis(400);
+
     private final FileChannel channel;
 
     private Lock(FileChannel channel) {
@@ -8832,7 +8835,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE,
             LinkOption.NOFOLLOW_LINKS);
         var channel = FileChannel.open(file, options, Disk.OWNER_READS);
-        if (isTaken(channel)) {
+        if (isTaken(channel) && isStillTaken(channel)) {
           channel.close();
           throw Exit.TRY_LATER.fault("%s: another run holds the lock; nothing is lost, the next "
               + "run goes on", Disk.shown(file));
@@ -8849,6 +8852,19 @@ final class SpikeNotifier implements Callable<Integer> {
       } catch (OverlappingFileLockException e) { // by this same process
         return true;
       }
+    }
+
+    /** Doctor takes it for an instant, to which no run shall give way. */
+    private static boolean isStillTaken(FileChannel channel) throws IOException {
+      for (int i = 0; i < LOOKS; i++) {
+        try {
+          Thread.sleep(PAUSE.toMillis());
+        } catch (InterruptedException e) {
+          throw Exit.TRY_LATER.fault(e, "interrupted");
+        }
+        if (!isTaken(channel)) return false;
+      }
+      return true;
     }
 
     @Override

@@ -11,6 +11,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,6 +40,16 @@ class DiskTest extends Scenario {
         return null;
       });
       assertEquals(List.of(), files("outbox"));
+    }
+
+    /** Doctor takes the lock too, to see that it is free. */
+    @Test
+    void a_run_does_not_give_way_to_doctor() throws Exception {
+      var lock = Lock.take(folder.resolve("out/history.csv"));
+      var doctor = Executors.newSingleThreadScheduledExecutor();
+      doctor.schedule(lock::close, 100, TimeUnit.MILLISECONDS);
+      run(Exit.OK);
+      doctor.shutdown();
     }
 
     @Test
