@@ -9,6 +9,7 @@ import static spikenotifier.Desk.Trouble.first;
 
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Nested;
@@ -38,6 +39,26 @@ class ChatTest extends Deliveries {
         run(Exit.OK);
         run(Exit.OK);
         assertEquals(1, posts.get());
+      }
+    }
+
+    /** Then the notices that it has not confirmed need wait no longer. */
+    @Test
+    void that_is_well_again_is_asked_at_once() throws IOException {
+      desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(6)) ? 40 : 10);
+      try (var hook = new Hook()) {
+        hook.statusOf = body -> body.contains("13:00 to 14:00") ? 500 : 200;
+        config("webhook/Url = " + hook.url() + "\nspike/AllClear = no");
+        var hours = new ArrayList<Integer>();
+        for (int i = 0; i < 7; i++) {
+          int before = hook.bodies.size();
+          run();
+          later(1);
+          for (var body : hook.bodies.subList(before, hook.bodies.size())) {
+            if (body.contains("13:00 to 14:00")) hours.add(i);
+          }
+        }
+        assertEquals(List.of(0, 1, 2, 3, 5, 6), hours);
       }
     }
 

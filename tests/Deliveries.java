@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.ToIntFunction;
 import org.junit.jupiter.api.BeforeEach;
 import spikenotifier.Fakes.SmtpScript;
 import spikenotifier.SpikeNotifier.*;
@@ -49,6 +50,7 @@ abstract class Deliveries extends Scenario {
     final List<String> asked = new CopyOnWriteArrayList<>();
     final List<String> bodies = new CopyOnWriteArrayList<>();
     volatile int status = 200;
+    volatile ToIntFunction<String> statusOf = body -> status;
     volatile String answer = "ok";
     volatile long delay;
     private final CountDownLatch over = new CountDownLatch(1);
@@ -57,14 +59,16 @@ abstract class Deliveries extends Scenario {
     Hook() throws IOException {
       server.createContext("/", exchange -> {
         asked.add(exchange.getRequestMethod() + " " + exchange.getRequestURI());
-        bodies.add(new String(exchange.getRequestBody().readAllBytes(), UTF_8));
+        var body = new String(exchange.getRequestBody().readAllBytes(), UTF_8);
+        bodies.add(body);
         try {
           over.await(delay, TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
           return; // the test is over
         }
         var bytes = answer.getBytes(UTF_8);
-        exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
+        int length = bytes.length == 0 ? -1 : bytes.length;
+        exchange.sendResponseHeaders(statusOf.applyAsInt(body), length);
         exchange.getResponseBody().write(bytes);
         exchange.close();
       });
