@@ -22,7 +22,8 @@
  *      and send once more. A new history is filled so, and the tags of the last weeks are read
  *   5. delete what was told long ago, see Ledger.KEPT, and tell the watcher how the run ended
  * What cannot be read or written on this machine does not keep the last hour's spike from being
- * told: the run goes on in memory, and ends with 74.
+ * told: the run goes on in memory, and ends with 74. So it is with a vault that does not give the
+ * mail's password: the chats are told, and the run ends with 78.
  *
  * THE RULES, each by itself
  *   mean      a spike is more than (1 + SpikeThreshold) * mean, the mean being that of the same
@@ -429,6 +430,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.isDryRun = isDryRun;
       this.json = json;
       this.rule = new Rule(config);
+      requireAuthorities();
       this.zendesk = new Zendesk(config, world);
       this.history = History.open(config.historyFile, config.zendeskHost, config.query);
       few(history.troubles).forEach(this::goOnInMemory);
@@ -436,6 +438,17 @@ final class SpikeNotifier implements Callable<Integer> {
       few(tags.badLines).forEach(world::warn);
       this.ledger = openLedger();
       this.delivery = new Delivery(config, world, ledger, isDryRun);
+    }
+
+    /** Where SSL_CERT_FILE cannot be read, Java's own authorities may be all that is needed. */
+    private void requireAuthorities() {
+      try {
+        world.tls();
+      } catch (Fault e) {
+        world.warn(e.getMessage());
+        exits.add(e.exit);
+        world.trustJavaAlone();
+      }
     }
 
     /** A file that a spreadsheet has rewritten may be wrong in every line. */
@@ -968,6 +981,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String config() {
       var read = Config.read(file, world);
       read.refuseMistakes();
+      world.tls(); // of SSL_CERT_FILE
       config = read;
       return Disk.shown(file);
     }
@@ -2444,6 +2458,19 @@ final class SpikeNotifier implements Callable<Integer> {
       this.mailer = new Mailer(config, world);
       for (var chat : config.chats) receivers.add(new Webhook(chat, world));
       for (var address : config.mailReceivers()) receivers.add(mailer.to(address));
+      requireMailSecret();
+    }
+
+    /** Each run, so that it is known before there is a mail to send. */
+    private void requireMailSecret() {
+      if (config.mailReceivers().isEmpty() || !config.hasMailSignIn()) return;
+      try {
+        config.mailSecret().text();
+      } catch (Fault e) {
+        world.warn(e.getMessage());
+        exits.add(e.exit);
+        silent.add(mailer.place());
+      }
     }
 
     /**
@@ -2679,7 +2706,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
         @Override
         public String place() {
-          return "[email] " + config.mailHost;
+          return Mailer.this.place();
         }
 
         @Override
@@ -2687,6 +2714,10 @@ final class SpikeNotifier implements Callable<Integer> {
           return Mailer.this.send(notice, words, address);
         }
       };
+    }
+
+    String place() {
+      return "[email] " + config.mailHost;
     }
 
     /** A server may take few mails a connection: where it ends the one in use, a new one serves. */
@@ -2874,7 +2905,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The password, or the OAuth token that takes its place; null for no sign-in. */
     private String password() {
-      if (config.tokenUrl == null) return config.password;
+      if (!config.hasMailSignIn()) return null;
+      var secret = config.mailSecret().text();
+      if (config.tokenUrl == null) return secret;
       try {
         return http.token(config.tokenUrl, config.mailClient, config.scope, Exit.TRY_LATER,
             "[email] TokenUrl", Patience.USUAL).access_token();
@@ -3351,16 +3384,26 @@ final class SpikeNotifier implements Callable<Integer> {
     static boolean send(Config config, int code, World world) {
       var url = address(config.pingUrl, config.failUrl, code, world.lastLines());
       if (url == null) return false;
-      var http = new Http(world, Pace.free());
-      var key = "PingUrl";
-      if (url.equals(config.failUrl)) key = "FailUrl";
+      var place = "[monitor] PingUrl: ";
+      if (url.equals(config.failUrl)) place = "[monitor] FailUrl: ";
+      place += Http.host(url);
       try {
-        http.sendOnce(request(config, url, code, world), Void.class, world.atMost(LIMIT));
+        var http = new Http(world, Pace.free());
+        return ping(http, request(config, url, code, world), place, world);
+      } catch (Fault e) { // of its proxy, or of SSL_CERT_FILE
+        world.warn(place + ": " + e.getMessage());
+        return false;
+      }
+    }
+
+    private static boolean ping(Http http, HttpRequest request, String place, World world) {
+      try {
+        http.sendOnce(request, Void.class, world.atMost(LIMIT));
         return true;
       } catch (PermanentFailure e) {
-        world.warn("[monitor] " + key + ": " + Http.host(url) + " " + e.getMessage());
+        world.warn(place + " " + e.getMessage());
       } catch (IOException e) {
-        world.warn("[monitor] " + key + ": " + Http.host(url) + ": " + http.reason(e));
+        world.warn(place + ": " + http.reason(e));
       }
       return false;
     }
@@ -5301,7 +5344,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String authorization(Patience patience) {
       if (config.zendeskClient == null) {
-        var basic = Secrets.base64(config.credentials);
+        var basic = Secrets.base64(config.credentials.text());
         world.secrets.add(basic);
         return "Basic " + basic;
       }
@@ -6840,7 +6883,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final String zendeskHost = required("[zendesk] Domain", Config::zendeskHost,
         "acme or acme.zendesk.com");
     final URI zendeskUrl = baseUrl("[zendesk] BaseUrl", "https://" + zendeskHost);
-    final String credentials = secret("[zendesk] Credentials");
+    final Secret credentials = secret("[zendesk] Credentials");
     final Client zendeskClient = client("[zendesk] ClientId", "[zendesk] ClientSecret");
     final String query = query("[zendesk] Query");
     final int requestsPerMinute = wholeNumber("[zendesk] RequestsPerMinute", 100, 1, 100_000);
@@ -6853,7 +6896,7 @@ final class SpikeNotifier implements Callable<Integer> {
     final List<InternetAddress> cc =
         list("[email] Cc", SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
     final String username = text("[email] Username", sender == null ? "" : sender.getAddress());
-    final String password = secret("[email] Password");
+    final Secret password = secret("[email] Password");
     final String mailHost = parsed("[email] Host", "smtp.gmail.com", Config::host,
         "a host name alone; the port belongs to Port");
     final int mailPort = wholeNumber("[email] Port", 587, 1, 65_535);
@@ -6908,9 +6951,10 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean hasSignIn = zendeskClient != null || credentials != null;
       check("[zendesk] ClientId", hasSignIn || isWrong("[zendesk] ClientSecret"), "missing",
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
-      boolean isToken = credentials != null && credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+");
-      boolean isUsed = zendeskClient == null && credentials != null;
-      check("[zendesk] Credentials", isToken || !isUsed, "malformed", "email/token:KEY");
+      boolean isUsed = zendeskClient == null && credentials != null && credentials.isKnown();
+      check("[zendesk] Credentials",
+          !isUsed || credentials.text().matches("[^@\\s:]+@[^\\s:]+/token:\\S+"), "malformed",
+          "email/token:KEY");
 
       boolean isChatOnly = !chats.isEmpty() && sender == null && mailReceivers().isEmpty();
       check("[email] Sender", sender != null || isChatOnly, "missing",
@@ -7001,6 +7045,12 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Whether the mail server is signed in to. */
     boolean hasMailSignIn() {
       return password != null || tokenUrl != null;
+    }
+
+    /** What that takes, or null. */
+    Secret mailSecret() {
+      if (tokenUrl == null) return password;
+      return mailClient.secret();
     }
 
     private Client client(String idKey, String secretKey) {
@@ -7207,7 +7257,11 @@ final class SpikeNotifier implements Callable<Integer> {
     void check(String key, boolean right, String wrong, String expected) {
       boolean matters = !offline || key.matches("\\[(default|misc|spike)] .*");
       if (right || !matters || !wrongKeys.add(key)) return;
-      mistakes.add("%s: %s: %s (expected %s)".formatted(Disk.shown(file), key, wrong, expected));
+      mistakes.add(mistake(key, wrong, expected));
+    }
+
+    private String mistake(String key, String wrong, String expected) {
+      return "%s: %s: %s (expected %s)".formatted(Disk.shown(file), key, wrong, expected);
     }
 
     boolean isWrong(String key) {
@@ -7452,7 +7506,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** From the environment, else the first line that KeyCommand prints, else the file; or null. */
-    String secret(String key) {
+    Secret secret(String key) {
       var inFile = wholeText(key, null);
       var command = wholeText(key + "Command", null);
       holdsSecrets |= inFile != null;
@@ -7461,12 +7515,16 @@ final class SpikeNotifier implements Callable<Integer> {
       check(key, !isOfExample, "'" + inFile + "'", "your own in place of the example's");
 
       var secret = inEnvironment(key);
-      if (secret == null && command != null) secret = printed(key + "Command", command);
+      if (secret == null && command != null) return printed(key + "Command", command);
       if (secret == null) secret = inFile;
       if (secret == null) return null;
+      return kept(secret);
+    }
+
+    private Secret kept(String secret) {
       secrets.add(secret);
       secrets.add(secret.replaceFirst("^\\S+/token:", "")); // servers echo an API token alone, too
-      return secret;
+      return new Secret(secret, null);
     }
 
     /** From a variable such as SPIKE_EMAIL_PASSWORD for [email] Password. */
@@ -7479,21 +7537,21 @@ final class SpikeNotifier implements Callable<Integer> {
       return value;
     }
 
-    private String printed(String key, String command) {
+    private Secret printed(String key, String command) {
       try {
         var process = new ProcessBuilder("sh", "-c", command)
             .directory(folder.toAbsolutePath().toFile())
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
         try {
-          return Deadline.within(world.timeout.dividedBy(3), () -> firstLine(process));
+          return kept(Deadline.within(world.timeout.dividedBy(3), () -> firstLine(process)));
         } finally {
           process.descendants().forEach(ProcessHandle::destroy);
           process.destroy();
         }
       } catch (IOException e) {
-        check(key, false, "failed, " + e.getMessage(), "a command that prints the secret");
-        return null;
+        return new Secret(null, mistake(key, "failed, " + e.getMessage(),
+            "a command that prints the secret"));
       }
     }
 
@@ -8048,7 +8106,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var fields = Map.of(
           "grant_type", "client_credentials",
           "client_id", client.id(),
-          "client_secret", client.secret(),
+          "client_secret", client.secret().text(),
           "scope", scope);
       var type = "application/x-www-form-urlencoded";
       var body = form(fields);
@@ -8080,8 +8138,27 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /**
+   * A secret that auth.ini asks for. A command that should print it may fail any day, as when a
+   * vault is down: then what needs the secret fails, and nothing else.
+   *
+   * @param trouble why it is not known; null where it is
+   */
+  record Secret(String text, String trouble) {
+    boolean isKnown() {
+      return trouble == null;
+    }
+
+    /** @throws Fault CONFIG saying why it is not known */
+    @Override
+    public String text() {
+      if (!isKnown()) throw Exit.CONFIG.fault("%s", trouble);
+      return text;
+    }
+  }
+
   /** OAuth client credentials. */
-  record Client(String id, String secret) { }
+  record Client(String id, Secret secret) { }
 
   /** @param expires_in seconds as 3599, 3599.0 or "3599", all of which servers send */
   @JsonIgnoreProperties(ignoreUnknown = true)
@@ -8200,7 +8277,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
     EnvironmentProxy(Map<String, String> env) {
       this.env = env;
-      for (var scheme : List.of("https", "http")) address(env, scheme); // refuses what is malformed
     }
 
     @Override
@@ -8212,7 +8288,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return List.of(new Proxy(Proxy.Type.HTTP, address));
     }
 
-    /** Null when none is set; HTTP_PROXY in capitals is left out, as curl does. */
+    /**
+     * Null when none is set; HTTP_PROXY in capitals is left out, as curl does.
+     *
+     * @throws Fault CONFIG when it is malformed
+     */
     static URI address(Map<String, String> env, String scheme) {
       var value = env.getOrDefault(scheme + "_proxy", "");
       if (value.isEmpty() && scheme.equals("https")) value = env.getOrDefault("HTTPS_PROXY", "");
@@ -8232,11 +8312,15 @@ final class SpikeNotifier implements Callable<Integer> {
       throw Exit.CONFIG.fault("%s_proxy: malformed (expected http://HOST:PORT)", scheme);
     }
 
-    /** With the name and password that stand in the proxy's address, for the proxy alone. */
+    /**
+     * With the name and password that stand in the proxy's address, for the proxy alone.
+     *
+     * @throws Fault CONFIG when that address is malformed
+     */
     HttpRequest signedIn(HttpRequest request) {
+      if (isExempt(request.uri())) return request;
       var proxy = address(env, request.uri().getScheme());
-      boolean isUsed = proxy != null && !isExempt(request.uri());
-      if (!isUsed || proxy.getUserInfo() == null) return request;
+      if (proxy == null || proxy.getUserInfo() == null) return request;
       return HttpRequest.newBuilder(request, (name, value) -> true)
           .header("Proxy-Authorization", "Basic " + Secrets.base64(proxy.getUserInfo()))
           .build();
@@ -8383,10 +8467,19 @@ final class SpikeNotifier implements Callable<Integer> {
       return clock.instant().plus(skew);
     }
 
-    /** What TLS trusts, for HTTP and SMTP alike: Java's authorities and those of SSL_CERT_FILE. */
+    /**
+     * What TLS trusts, for HTTP and SMTP alike: Java's authorities and those of SSL_CERT_FILE.
+     *
+     * @throws Fault CONFIG when they cannot be read
+     */
     SSLContext tls() {
       if (tls == null) tls = Authorities.context(env.getOrDefault("SSL_CERT_FILE", ""));
       return tls;
+    }
+
+    /** @throws Fault CONFIG when not even those can be read */
+    void trustJavaAlone() {
+      tls = Authorities.context("");
     }
 
     Duration atMost(Duration limit) {

@@ -8,6 +8,7 @@ import static spikenotifier.Desk.Trouble.answer;
 import static spikenotifier.Desk.Trouble.first;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import spikenotifier.Fakes.MailServer;
 import spikenotifier.Fakes.RawServer;
 import spikenotifier.SpikeNotifier.*;
 
@@ -159,6 +161,39 @@ class ChatTest extends Deliveries {
         assertEquals(2, hook.asked.size(), "the end alone, which tells all");
         assertEquals(List.of(), files("outbox"));
       }
+    }
+
+    /** A vault that is down in this hour keeps the mail alone from being sent. */
+    @Test
+    void is_told_though_the_password_of_the_mail_is_not_to_be_had() throws IOException {
+      try (var hook = new Hook()) {
+        config("email/Password = -\nemail/PasswordCommand = cat vault\nwebhook/Url = "
+            + hook.url());
+        var trouble = folder.resolve("auth.ini") + ": [email] PasswordCommand: failed, exit code 1 "
+            + "(expected a command that prints the secret)";
+        var outcome = run(Exit.CONFIG);
+        assertEquals(List.of(trouble, SPIKE + " waits in the outbox for [team@acme.example]"),
+            outcome.err().lines().toList());
+        assertEquals(1, hook.asked.size());
+        assertEquals(0, mail.received.size());
+        assertTrue(run(Exit.CONFIG, "doctor").out().contains("FAIL  mail: " + trouble));
+
+        Files.writeString(folder.resolve("vault"), MailServer.PASSWORD + "\n");
+        later(1);
+        run(Exit.OK);
+        assertEquals(List.of("2026-11-10T13.spike.json", "2026-11-10T14.clear.json"),
+            files("sent"));
+        assertEquals(2, hook.asked.size());
+        assertEquals(1, mail.received.size());
+      }
+    }
+
+    /** Before there is a mail to send somebody should know that it could not be. */
+    @Test
+    void and_a_calm_run_says_that_the_password_is_not_to_be_had() throws IOException {
+      desk(hour -> 10);
+      config("email/Password = -\nemail/PasswordCommand = false");
+      assertEquals(1, run(Exit.CONFIG).err().lines().count());
     }
 
     @Test

@@ -168,7 +168,7 @@ class ConfigTest extends Unit {
           """, Map.of());
       assertEquals(folder.resolve("my history.csv"), config.historyFile);
       assertEquals("acme.zendesk.com", config.zendeskHost);
-      assertEquals("agent@example.com/token:KEY;with#signs", config.credentials);
+      assertEquals("agent@example.com/token:KEY;with#signs", config.credentials.text());
       assertEquals("Spikes", config.sender.getPersonal());
       assertEquals("Spike # 1; really", config.subject);
       assertEquals(2525, config.mailPort);
@@ -268,11 +268,11 @@ class ConfigTest extends Unit {
 
     @Test
     void takes_secrets_from_the_environment_a_command_and_the_file() {
-      assertEquals("secret-of-zendesk", read(WHOLE, Map.of()).zendeskClient.secret());
+      assertEquals("secret-of-zendesk", read(WHOLE, Map.of()).zendeskClient.secret().text());
       var env = Map.of("SPIKE_ZENDESK_CLIENTSECRET", "other");
-      assertEquals("other", read(WHOLE, env).zendeskClient.secret());
+      assertEquals("other", read(WHOLE, env).zendeskClient.secret().text());
       var ini = with("zendesk", "ClientSecretCommand = printf 'first;x\\nsecond\\n'");
-      assertEquals("first;x", read(ini, Map.of()).zendeskClient.secret());
+      assertEquals("first;x", read(ini, Map.of()).zendeskClient.secret().text());
     }
 
     @ParameterizedTest
@@ -281,8 +281,9 @@ class ConfigTest extends Unit {
         "true, 'failed, exit code 0, no line'",
     })
     void says_that_a_command_failed(String command, String mistake) {
-      var ini = with("email", "PasswordCommand = " + command);
-      var thrown = assertThrows(Fault.class, () -> read(ini, Map.of()));
+      var config = read(with("email", "PasswordCommand = " + command), Map.of());
+      var thrown = assertThrows(Fault.class, () -> config.password.text());
+      assertEquals(Exit.CONFIG, thrown.exit);
       assertEquals(folder.resolve("auth.ini") + ": [email] PasswordCommand: " + mistake
           + " (expected a command that prints the secret)", thrown.getMessage());
     }

@@ -65,6 +65,20 @@ class LedgerTest extends Deliveries {
     }
 
     @Test
+    void sends_what_waits_though_nothing_can_be_counted_for_want_of_a_secret() throws IOException {
+      try (var smtp = smtp("RCPT TO:<b@", "450 no")) {
+        run(Exit.TRY_LATER);
+        later(1);
+        config("zendesk/ClientSecret = -\nzendesk/ClientSecretCommand = false");
+        var outcome = run(Exit.CONFIG);
+        assertEquals(folder.resolve("auth.ini") + ": [zendesk] ClientSecretCommand: failed, exit "
+            + "code 1 (expected a command that prints the secret)",
+            outcome.err().lines().findFirst().orElseThrow());
+        assertEquals(List.of("a", "b", "b"), receivers(smtp));
+      }
+    }
+
+    @Test
     void gives_up_after_a_week() throws IOException {
       config("email/Port = 1\nkept = yes\nspike/AllClear = no");
       run(Exit.TRY_LATER);

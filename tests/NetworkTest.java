@@ -62,13 +62,19 @@ class NetworkTest extends Deliveries {
           "-----BEGIN CERTIFICATE-----\n" + base64 + "\n-----END CERTIFICATE-----\n");
     }
 
+    /** Java's own may be all that this hour's spike needs. */
     @ParameterizedTest
     @CsvSource({"none.pem, no such file", "empty.pem, it holds no certificate"})
-    void that_cannot_be_read_is_told_in_one_line(String name, String reason) throws IOException {
+    void that_cannot_be_read_is_told_in_one_line_and_silences_no_alarm(String name, String reason)
+        throws IOException {
       Files.writeString(folder.resolve("empty.pem"), "");
       env.put("SSL_CERT_FILE", folder.resolve(name).toString());
-      assertEquals("SSL_CERT_FILE " + folder.resolve(name) + ": cannot be read: " + reason
-          + " (expected certificates of authorities)\n", run(Exit.CONFIG).err());
+      var line = "SSL_CERT_FILE " + folder.resolve(name) + ": cannot be read: " + reason
+          + " (expected certificates of authorities)";
+      assertEquals(line + "\n", run(Exit.CONFIG).err());
+      assertEquals(1, mail.received.size());
+      var doctor = run(Exit.CONFIG, "doctor");
+      assertTrue(doctor.out().contains("FAIL  config: " + line), doctor.out());
     }
   }
 
@@ -92,10 +98,19 @@ class NetworkTest extends Deliveries {
     }
 
     @Test
-    void whose_scheme_is_not_spoken_is_refused_by_name() {
+    void whose_scheme_is_not_spoken_is_refused_by_name() throws IOException {
       env.put("https_proxy", "socks5://127.0.0.1:1080");
-      assertEquals("https_proxy: socks5 is not spoken (expected http://HOST:PORT)\n",
-          run(Exit.CONFIG).err());
+      var line = "https_proxy: socks5 is not spoken (expected http://HOST:PORT)\n";
+      config("kept = yes\nzendesk/BaseUrl = -\nmonitor/PingUrl = https://hc-ping.com/none");
+      assertEquals(line + "[monitor] PingUrl: hc-ping.com: " + line, run(Exit.CONFIG).err());
+    }
+
+    /** What lies on this machine is reached without it. */
+    @Test
+    void that_is_malformed_silences_nobody_who_needs_none() throws IOException {
+      env.put("https_proxy", "socks5://127.0.0.1:1080");
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
     }
 
     @Test

@@ -42,6 +42,15 @@ class WatcherTest extends Deliveries {
       assertTrue(hook.bodies.get(0).contains("[misc] NumTags: 'many'"), hook.bodies.get(0));
     }
 
+    /** Nobody else could say so in the hour: what is wrong keeps the ping from nobody. */
+    @Test
+    void hears_of_authorities_that_cannot_be_read() throws IOException {
+      env.put("SSL_CERT_FILE", "/no/such.pem");
+      assertEquals(List.of("POST /ping/x/fail"),
+          pinged(Exit.CONFIG, "monitor/PingUrl = HOOK/ping/x"));
+      assertTrue(hook.bodies.get(0).contains("SSL_CERT_FILE /no/such.pem"), hook.bodies.get(0));
+    }
+
     @Test
     void is_not_asked_in_a_dry_run_and_never_fails_a_run() throws IOException {
       assertEquals(List.of(), pinged(Exit.OK, "monitor/PingUrl = HOOK/x", "--dry-run"));

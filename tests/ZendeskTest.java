@@ -364,6 +364,7 @@ class ZendeskTest extends Scenario {
 
     @Test
     void that_makes_no_sense_is_told() throws IOException {
+      config("zendesk/BaseUrl = https://acme.example\nkept = yes");
       env.put("https_proxy", "http://:bad host");
       assertEquals("https_proxy: malformed (expected http://HOST:PORT)\n", run(Exit.CONFIG).err());
     }
