@@ -2866,9 +2866,13 @@ final class SpikeNotifier implements Callable<Integer> {
         return Exit.TRY_LATER.fault(e, "[email] %s takes no sign-in now: the connection broke",
             server());
       }
-      return Exit.DENIED.fault(e, "[email] %s refuses the sign-in of %s: %s (check Username and "
-          + "Password; Gmail wants an app password, Microsoft 365 TokenUrl and its client)",
-          server(), config.username, words);
+      var advice = "check Username and Password; Gmail wants an app password, Microsoft 365 "
+          + "TokenUrl and its client";
+      if (config.tokenUrl != null) {
+        advice = "check Username, Scope, and that the client may use that mailbox, see README.md";
+      }
+      return Exit.DENIED.fault(e, "[email] %s refuses the sign-in of %s: %s (%s)", server(),
+          config.username, words, advice);
     }
 
     private String reason(Exception e) {

@@ -275,7 +275,8 @@ class MailTest extends Deliveries {
         config("email/ClientId = x\nemail/ClientSecret = " + Desk.SECRET + "\nemail/TokenUrl = "
             + desk.url() + "/oauth/tokens");
         assertTrue(run(Exit.DENIED).err().startsWith("[email] localhost:" + smtp.port()
-            + " refuses the sign-in of spikes: 535 5.7.8 Username and token not accepted"));
+            + " refuses the sign-in of spikes: 535 5.7.8 Username and token not accepted (check "
+            + "Username, Scope, and that the client may use that mailbox, see README.md)"));
       }
     }
 
