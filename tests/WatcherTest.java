@@ -52,6 +52,16 @@ class WatcherTest extends Deliveries {
     }
 
     @Test
+    void hears_of_a_secret_that_is_not_to_be_had() throws IOException {
+      assertEquals(List.of("POST /ping/x/fail"),
+          pinged(Exit.CONFIG, "monitor/PingUrl = HOOK/ping/x\nzendesk/ClientId = -\n"
+              + "zendesk/ClientSecret = -\nzendesk/CredentialsCommand = false"));
+      assertEquals(1, hook.bodies.get(0).lines().count(), hook.bodies.get(0));
+      assertTrue(hook.bodies.get(0).contains("[zendesk] CredentialsCommand: failed, exit code 1"),
+          hook.bodies.get(0));
+    }
+
+    @Test
     void is_not_asked_in_a_dry_run_and_never_fails_a_run() throws IOException {
       assertEquals(List.of(), pinged(Exit.OK, "monitor/PingUrl = HOOK/x", "--dry-run"));
       config("monitor/PingUrl = http://127.0.0.1:1/secret-of-watcher");
