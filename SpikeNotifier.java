@@ -6865,11 +6865,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private static String encoded(String tag) {
       return SPECIAL.matcher(tag).replaceAll(c -> encode(c.group()).replace("+", "%20"));
     }
-
-    private static String decoded(String tag) {
-      if (tag.contains("%")) return URLDecoder.decode(tag.replace("+", "%2B"), UTF_8);
-      return tag;
-    }
   }
 
   // ==== Config: what does auth.ini ask for ======================================================
@@ -7408,8 +7403,11 @@ final class SpikeNotifier implements Callable<Integer> {
       if (value == null) return null;
       var url = uri(value);
       if (url != null && url.getUserInfo() == null) {
-        if ("https".equalsIgnoreCase(url.getScheme())) return url;
         var host = Http.host(url);
+        boolean isTls = "https".equalsIgnoreCase(url.getScheme());
+        check(key, !isTls || url.getHost() != null, host + " has an underscore",
+            "a name without, as TLS needs it");
+        if (isTls) return url;
         boolean isNear = isLoopback(host) || privateToo && isPrivate(host);
         if ("http".equalsIgnoreCase(url.getScheme()) && isNear) return url;
       }
@@ -8277,7 +8275,24 @@ final class SpikeNotifier implements Callable<Integer> {
    * does not look at by itself; else the one of Java's own settings.
    */
   static final class EnvironmentProxy extends ProxySelector {
+    private static final Pattern ADDRESS = Pattern.compile("((?<scheme>\\w+)://)?"
+        + "((?<signin>([^%]|%[0-9a-fA-F]{2})*)@)?(?<host>\\[[0-9a-fA-F:.]+]|[A-Za-z0-9_.-]+)"
+        + "(:(?<port>\\d{1,5}))?(/.*)?");
+
     private final Map<String, String> env;
+
+    /** @param signIn name and password as {@code me:w%20ord}; null for none */
+    record Address(String host, int port, String signIn) {
+      /** Java's client makes a URI of a proxy's name, which has to have no underscore. */
+      private SocketAddress inNumbers() {
+        try {
+          var numbers = InetAddress.getByName(host).getAddress();
+          return new InetSocketAddress(InetAddress.getByAddress(numbers), port);
+        } catch (UnknownHostException e) {
+          return InetSocketAddress.createUnresolved("no-such-proxy.invalid", port);
+        }
+      }
+    }
 
     EnvironmentProxy(Map<String, String> env) {
       this.env = env;
@@ -8286,10 +8301,9 @@ final class SpikeNotifier implements Callable<Integer> {
     @Override
     public List<Proxy> select(URI url) {
       if (isExempt(url)) return List.of(Proxy.NO_PROXY);
-      var proxy = address(env, url.getScheme());
+      var proxy = address(url.getScheme());
       if (proxy == null) return ProxySelector.getDefault().select(url);
-      var address = new InetSocketAddress(proxy.getHost(), port(proxy));
-      return List.of(new Proxy(Proxy.Type.HTTP, address));
+      return List.of(new Proxy(Proxy.Type.HTTP, proxy.inNumbers()));
     }
 
     /**
@@ -8297,22 +8311,21 @@ final class SpikeNotifier implements Callable<Integer> {
      *
      * @throws Fault CONFIG when it is malformed
      */
-    static URI address(Map<String, String> env, String scheme) {
+    Address address(String scheme) {
       var value = env.getOrDefault(scheme + "_proxy", "");
       if (value.isEmpty() && scheme.equals("https")) value = env.getOrDefault("HTTPS_PROXY", "");
       if (value.isEmpty()) return null;
-      try {
-        if (!value.contains("://")) value = "http://" + value;
-        var proxy = new URI(value);
-        boolean isHttp = "http".equalsIgnoreCase(proxy.getScheme());
-        if (!isHttp) {
+      var parts = ADDRESS.matcher(value);
+      if (parts.matches()) {
+        var spoken = Objects.requireNonNullElse(parts.group("scheme"), "http");
+        if (!spoken.equalsIgnoreCase("http")) {
           throw Exit.CONFIG.fault("%s_proxy: %s is not spoken (expected http://HOST:PORT)", scheme,
-              oneLine(proxy.getScheme()));
+              spoken);
         }
-        if (proxy.getHost() != null && proxy.getPort() <= 65_535) return proxy;
-      } catch (URISyntaxException e) {
-        // said below, without the value, which may hold a password
+        int port = Integer.parseInt(Objects.requireNonNullElse(parts.group("port"), "80"));
+        if (port <= 65_535) return new Address(parts.group("host"), port, parts.group("signin"));
       }
+      // without the value, which may hold a password
       throw Exit.CONFIG.fault("%s_proxy: malformed (expected http://HOST:PORT)", scheme);
     }
 
@@ -8323,10 +8336,10 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     HttpRequest signedIn(HttpRequest request) {
       if (isExempt(request.uri())) return request;
-      var proxy = address(env, request.uri().getScheme());
-      if (proxy == null || proxy.getUserInfo() == null) return request;
+      var proxy = address(request.uri().getScheme());
+      if (proxy == null || proxy.signIn == null) return request;
       return HttpRequest.newBuilder(request, (name, value) -> true)
-          .header("Proxy-Authorization", "Basic " + Secrets.base64(proxy.getUserInfo()))
+          .header("Proxy-Authorization", "Basic " + Secrets.base64(decoded(proxy.signIn)))
           .build();
     }
 
@@ -9028,6 +9041,12 @@ final class SpikeNotifier implements Callable<Integer> {
 
   static String encode(String text) {
     return URLEncoder.encode(text, UTF_8);
+  }
+
+  /** Percent-encoded text; a plus is one. @throws IllegalArgumentException when it is malformed */
+  static String decoded(String text) {
+    if (text.contains("%")) return URLDecoder.decode(text.replace("+", "%2B"), UTF_8);
+    return text;
   }
 
   static String firstLine(String text) {

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
 import java.net.URI;
+import java.net.http.HttpRequest;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -97,6 +98,24 @@ class NetworkTest extends Deliveries {
       assertEquals(isDirect, way.equals(Proxy.NO_PROXY));
     }
 
+    /** As containers are called; Java's own URL has neither host, port nor name of such a one. */
+    @ParameterizedTest
+    @CsvSource({
+        "squid_proxy:3128, squid_proxy, 3128, ''", "http://squid_proxy/, squid_proxy, 80, ''",
+        "http://me:w%20ord+@squid_proxy:3128, squid_proxy, 3128, me:w ord+",
+        "http://me:word@proxy.example:8080, proxy.example, 8080, me:word",
+        "HTTP://[fd00::1]:3128/, '[fd00::1]', 3128, ''", "'http://a:p@@b', b, 80, a:p@",
+    })
+    void may_be_called_anything(String value, String host, int port, String signIn) {
+      var proxy = new EnvironmentProxy(Map.of("https_proxy", value));
+      var address = proxy.address("https");
+      assertEquals(host + ":" + port, address.host() + ":" + address.port());
+      var sent = proxy.signedIn(HttpRequest.newBuilder(URI.create("https://acme.example")).build())
+          .headers().firstValue("Proxy-Authorization").orElse("Basic ");
+      var basic = Base64.getDecoder().decode(sent.substring("Basic ".length()));
+      assertEquals(signIn, new String(basic, UTF_8));
+    }
+
     @Test
     void whose_scheme_is_not_spoken_is_refused_by_name() throws IOException {
       env.put("https_proxy", "socks5://127.0.0.1:1080");
@@ -133,6 +152,18 @@ class NetworkTest extends Deliveries {
       later(1);
       assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] no_such_mail:" + mail.port()
           + ": no such host\n"));
+    }
+
+    /** Java's client could ask it by its number alone, which no certificate names. */
+    @ParameterizedTest
+    @ValueSource(strings = {"zendesk/BaseUrl", "email/TokenUrl", "webhook/Url", "monitor/PingUrl"})
+    void with_an_underscore_is_refused_by_tls(String key) throws IOException {
+      config("kept = yes\nemail/Password = -\nemail/ClientId = x\nemail/ClientSecret = xxxxxxxx\n"
+          + "email/TokenUrl = https://token.example/x\n" + key + " = https://no_such_host:1/x");
+      var name = key.replaceFirst("(.*)/", "[$1] ");
+      assertEquals(folder.resolve("auth.ini") + ": " + name + ": no_such_host has an underscore "
+          + "(expected a name without, as TLS needs it)",
+          run(Exit.CONFIG).err().lines().findFirst().orElseThrow());
     }
   }
 
