@@ -809,7 +809,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!config.tagSurges || !tags.knows(last)) return;
       if (ledger.find(last, Kind.TAG) != null) return;
       var surges = new TagRule(tags, config.zone).surges(last, hour ->
-          history.knows(hour) && judge.verdict(hour) instanceof Spike, config.omittedTags);
+          history.knows(hour) && judge.verdict(hour) instanceof Spike,
+          hour -> ledger.find(hour, Kind.TAG) != null, config.omittedTags);
       if (surges.isEmpty()) return;
       var tickets = tickets(last, history.at(last));
       add(new NoticeWriter(config, judge, tags, world).tag(last, surges, tickets));
@@ -5554,17 +5555,23 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * The tags to tell, three at the most: those that did not surge in the last 24 hours first,
+     * The tags to tell, three at the most: those that were not told in the last 24 hours first,
      * then the clearest. None where none is new, and none during a spike of the total and three
      * hours after, whose notices name their causes.
+     *
+     * @param isSpike whether the total of an hour was one
+     * @param isTold  whether there is a notice about an hour's tags
      */
-    List<TagVerdict> surges(Hour hour, Predicate<Hour> isSpike, Collection<String> omitted) {
-      if (Hour.range(hour.plus(-QUIET), hour.plus(1)).anyMatch(isSpike)) return List.of();
+    List<TagVerdict> surges(Hour hour, Predicate<Hour> isSpike, Predicate<Hour> isTold,
+        Collection<String> omitted) {
+      Predicate<Hour> isSpikeNear = each ->
+          Hour.range(each.plus(-QUIET), each.plus(1)).anyMatch(isSpike);
+      if (isSpikeNear.test(hour)) return List.of();
       var fresh = new ArrayList<TagVerdict>();
       var told = new ArrayList<TagVerdict>();
       for (var verdict : verdicts(hour, omitted)) {
         if (!verdict.surge) continue;
-        if (hasSurged(hour, verdict.tag)) told.add(verdict);
+        if (wasTold(hour, verdict.tag, isTold.or(isSpikeNear))) told.add(verdict);
         else fresh.add(verdict);
       }
       if (fresh.isEmpty()) return List.of();
@@ -5576,9 +5583,21 @@ final class SpikeNotifier implements Callable<Integer> {
       return first(MOST_TOLD, fresh);
     }
 
-    private boolean hasSurged(Hour hour, String tag) {
-      return Hour.range(hour.plus(-NEWS), hour).anyMatch(each ->
-          tags.knows(each) && tags.at(each).count(tag) >= LEAST && verdict(each, tag).surge);
+    /**
+     * Whether a surge of the last 24 hours was told, or went on within 24 hours of one that was. So
+     * one that began in an hour which no run has looked at is news in the next.
+     */
+    private boolean wasTold(Hour hour, String tag, Predicate<Hour> isTold) {
+      Hour told = null; // the newest one
+      for (var each : Hour.range(hour.plus(-Hour.NEWS), hour).toList()) {
+        boolean goesOn = told != null && each.since(told) <= NEWS;
+        if ((goesOn || isTold.test(each)) && surged(each, tag)) told = each;
+      }
+      return told != null && hour.since(told) <= NEWS;
+    }
+
+    private boolean surged(Hour hour, String tag) {
+      return tags.knows(hour) && tags.at(hour).count(tag) >= LEAST && verdict(hour, tag).surge;
     }
 
     boolean isRisen(Hour hour, String tag) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static spikenotifier.Desk.Trouble.answer;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -120,6 +121,26 @@ class EpisodesTest extends Deliveries {
       known(1000, 20);
       Fakes.tagged(folder, NOW, 20, Map.of("billing", 4L, "login", 4L, "shipping", 4L,
           "refund", 3L, "mobile_app", 3L, "feature_request", 2L, "vip", 7L));
+    }
+
+    /** What no run has looked at was told to nobody. */
+    @ParameterizedTest
+    @ValueSource(strings = {"no run", "a bad line in the history", "TagSurges = no"})
+    void is_told_in_its_second_hour_where_the_first_had(String trouble) throws IOException {
+      desk(new Desk(hour -> 20, (hour, i) -> hour.since(NOW) >= 2 && hour.since(NOW) < 6 && i < 9));
+      weekly("");
+      told(2);
+      var history = folder.resolve("out/history.csv");
+      var whole = Files.readString(history);
+      if (trouble.startsWith("TagSurges")) weekly("spike/TagSurges = no");
+      if (trouble.contains("history")) Files.writeString(history, whole + "nonsense\n");
+      if (!trouble.equals("no run")) run();
+      assertEquals(0, mail.received.size());
+      if (trouble.contains("history")) Files.writeString(history, whole);
+      weekly("spike/TagSurges = yes");
+      later(1);
+      assertEquals(List.of("0 9 tickets with checkout_error at acme from 16:00 to 17:00 UTC, "
+          + "Tue 10 Nov."), told(6));
     }
 
     @Test

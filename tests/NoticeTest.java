@@ -166,7 +166,8 @@ class NoticeTest {
     }
     var judge = judge(config(), 22);
     var tags = tags(tickets);
-    var surges = new TagRule(tags, ZoneOffset.UTC).surges(HOUR, hour -> false, List.of());
+    var surges = new TagRule(tags, ZoneOffset.UTC).surges(HOUR, hour -> false, hour -> false,
+        List.of());
     return new NoticeWriter(config(), judge, tags, world()).tag(HOUR, surges, tickets);
   }
 
