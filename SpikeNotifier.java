@@ -2914,8 +2914,11 @@ final class SpikeNotifier implements Callable<Integer> {
       var secret = config.mailSecret().text();
       if (config.tokenUrl == null) return secret;
       try {
-        return http.token(config.tokenUrl, config.mailClient, config.scope, Exit.TRY_LATER,
-            "[email] TokenUrl", Patience.USUAL).access_token();
+        return http.token(config.tokenUrl, config.mailClient, config.scope, "[email] TokenUrl",
+            Patience.USUAL).access_token();
+      } catch (PermanentFailure e) {
+        throw Exit.TRY_LATER.fault(e, "[email] TokenUrl %s %s (no tokens are at that address)",
+            Http.host(config.tokenUrl), e.getMessage());
       } catch (Fault e) {
         if (e.exit == Exit.DENIED) throw e;
         throw Exit.TRY_LATER.fault(e, "%s", e.getMessage()); // not Zendesk's, though asked alike
@@ -5328,7 +5331,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Where OAuth is used, before anything else: its answer tells Zendesk's time, too. */
     void signIn(Patience patience) {
-      authorization(patience);
+      try {
+        authorization(patience);
+      } catch (PermanentFailure e) {
+        throw fault(e);
+      }
     }
 
     /** The whole address of a link, which must not lead the credentials to another host. */
@@ -5356,7 +5363,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (token == null || world.ticker.nanos() > tokenEnds) {
         requests++;
         token = http.token(URI.create(config.zendeskUrl + "/oauth/tokens"), config.zendeskClient,
-            "read", Exit.ZENDESK, "[zendesk]", patience);
+            "read", "[zendesk]", patience);
         tokenEnds = world.ticker.nanos() + token.life().toNanos();
       }
       return "Bearer " + token.access_token();
@@ -7851,7 +7858,7 @@ final class SpikeNotifier implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
           waitOrGiveUp(place, new IOException(e.getMessage(), e), ++failures, false, patience);
         } catch (IOException e) {
-          if (hasCause(e, CertificateException.class) || hasCause(e, SSLHandshakeException.class)) {
+          if (hasCause(e, CertificateException.class)) { // a handshake may also just break off
             throw Exit.ZENDESK.fault(e, "%s: its certificate is refused: %s (expected a valid one "
                 + "for that name, from an authority that Java trusts)", place, reason(e));
           }
@@ -8120,10 +8127,10 @@ final class SpikeNotifier implements Callable<Integer> {
     /**
      * An access token by OAuth client credentials (RFC 6749, 4.4), for Zendesk and for SMTP alike.
      *
-     * @throws Fault DENIED, or {@code otherwise} for trouble that may pass
+     * @throws PermanentFailure where nothing at that address gives tokens
+     * @throws Fault DENIED, or ZENDESK when the tries, or the time for them, are used up
      */
-    Token token(URI url, Client client, String scope, Exit otherwise, String where,
-        Patience patience) {
+    Token token(URI url, Client client, String scope, String where, Patience patience) {
       var fields = Map.of(
           "grant_type", "client_credentials",
           "client_id", client.id(),
@@ -8145,10 +8152,10 @@ final class SpikeNotifier implements Callable<Integer> {
         world.secrets.add(token.access_token());
         return token;
       } catch (PermanentFailure e) {
-        var exit = otherwise;
-        if (Set.of(400, 401, 403).contains(e.status)) exit = Exit.DENIED;
-        throw exit.fault(e, "%s %s answers %d %s (check ClientId, ClientSecret and scope)", where,
-            host(url), e.status, e.reason);
+        boolean isAboutClient = Set.of(400, 401, 403).contains(e.status);
+        if (!isAboutClient) throw e;
+        throw Exit.DENIED.fault(e, "%s %s %s (check ClientId, ClientSecret and scope)", where,
+            host(url), e.getMessage());
       }
     }
 

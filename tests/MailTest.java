@@ -433,6 +433,17 @@ class MailTest extends Deliveries {
       }
     }
 
+    @Test
+    void waits_where_there_are_no_tokens() throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 404;
+        config("email/Password = -\nemail/ClientId = x\nemail/ClientSecret = " + Desk.SECRET
+            + "\nemail/TokenUrl = " + hook.url() + "/token");
+        assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] TokenUrl 127.0.0.1 answers 404 ok "
+            + "(no tokens are at that address)\n"));
+      }
+    }
+
     /** Hour after hour a new notice, and two receivers whose texts are cut. */
     @Test
     void reaches_the_third_where_the_texts_of_two_are_cut() throws IOException {

@@ -73,6 +73,34 @@ class ZendeskTest extends Scenario {
       assertEquals(40, history().at(NOW));
     }
 
+    /** Of an account that is not there, or has moved, the sign-in is refused first. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "404 | X | x | check Domain",
+        "302 | Location | https://moved.example/x | not followed; set Domain to the account's own "
+            + "subdomain",
+    })
+    void names_the_domain_where_there_is_no_such_account(int status, String header, String value,
+        String advice) throws IOException {
+      known(240, 10);
+      desk.trouble = always("oauth", answer(status, "", header, value));
+      var outcome = run(Exit.ZENDESK);
+      assertTrue(outcome.err().startsWith("[zendesk] 127.0.0.1 answers " + status), outcome.err());
+      assertTrue(outcome.err().endsWith("(" + advice + ")\n"), outcome.err());
+      assertTrue(run(Exit.ZENDESK, "doctor").out().contains(advice));
+    }
+
+    @Test
+    void asks_again_where_a_handshake_broke_off() throws IOException {
+      try (var server = new RawServer(socket -> { })) {
+        config("kept = yes\nzendesk/BaseUrl = https://127.0.0.1:" + server.port());
+        var outcome = run(Exit.ZENDESK);
+        assertTrue(outcome.err().endsWith("(tried 5 times); the next run asks again\n"),
+            outcome.err());
+        assertEquals(5, server.connections.get());
+      }
+    }
+
     @Test
     void gives_up_after_five_tries_and_leaves_the_hour_unknown() throws IOException {
       known(240, 10);
