@@ -437,7 +437,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.tags = TagHistory.read(config.historyFile);
       few(tags.badLines).forEach(world::warn);
       this.ledger = openLedger();
-      this.delivery = new Delivery(config, world, ledger, isDryRun);
+      this.delivery = new Delivery(config, world, ledger, isDryRun, json);
     }
 
     /** Where SSL_CERT_FILE cannot be read, Java's own authorities may be all that is needed. */
@@ -502,7 +502,15 @@ final class SpikeNotifier implements Callable<Integer> {
       }
       delivery.send(waiting()); // what waits is sent, also where nothing could be judged
       if (!isDryRun && !isInMemory && !isClockFar) tidyUp();
-      delivery.sayWhatWaits(waiting());
+      return end(waiting());
+    }
+
+    private Exit end(List<FiledNotice> waiting) {
+      delivery.sayWhatWaits(waiting);
+      for (var trouble : ledger.unreadable()) {
+        world.warn(trouble);
+        exits.add(Exit.HISTORY);
+      }
       verdicts.values().forEach(this::print);
       world.detail(plural(zendesk.requests(), "request") + " to Zendesk");
       exits.addAll(delivery.exits);
@@ -514,20 +522,20 @@ final class SpikeNotifier implements Callable<Integer> {
       history.forgetAfter(last);
       var backfill = new Backfill(zendesk, history, tags, true, this::save, world);
       boolean isChecked = backfill.checkInAHurry(last);
-      if (isDisbelieved(last, backfill)) return;
+      if (dropIfDisbelieved(last, backfill)) return;
       pass(isChecked, isChecked && backfill.unknown(config.numHours) == 0);
 
       if (backfill.leavesSomething(config.numHours)) {
         isChecked = backfill.fill(config.numHours);
         if (backfill.isDown()) exits.add(backfill.exit());
-        if (isDisbelieved(last, backfill)) return;
+        if (dropIfDisbelieved(last, backfill)) return;
         pass(isChecked, true);
         if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
       }
     }
 
-    /** Whether the hour's count is that of a client which sees nothing, so that it is forgotten. */
-    private boolean isDisbelieved(Hour hour, Backfill backfill) {
+    /** Forgets the hour where its count is that of a client which sees nothing. */
+    private boolean dropIfDisbelieved(Hour hour, Backfill backfill) {
       if (backfill.hasLostSight()) exits.add(Exit.ZENDESK);
       if (history.knows(hour)) return false;
       verdicts.remove(hour);
@@ -554,7 +562,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private void pass(boolean isChecked, boolean isPastWhole) {
       boolean tellsAll = isChecked && isPastWhole && !isInMemory;
       var judge = new Judge(rule, history.counts());
-      for (var hour : unjudged()) {
+      for (var hour : takeHoursToJudge()) {
         var verdict = judge.verdict(hour);
         verdicts.put(hour, verdict);
         if (verdict instanceof Spike spike) notify(spike, judge);
@@ -607,6 +615,20 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     Exit run(Hour chosen) {
       zendesk.warnOfApiToken();
+      try {
+        judgeAlone(chosen);
+      } catch (Fault e) {
+        world.warn(e.getMessage());
+        exits.add(e.exit);
+      }
+      var ofHour = waiting();
+      ofHour.removeIf(entry -> !entry.hour.equals(chosen));
+      delivery.send(ofHour);
+      ofHour.removeIf(entry -> !entry.isWaiting());
+      return end(ofHour);
+    }
+
+    private void judgeAlone(Hour chosen) {
       counting = Patience.within(world, COUNTING);
       zendesk.signIn(counting);
       readClock();
@@ -622,7 +644,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isChecked = !backfill.leavesSomething(config.numHours)
           || backfill.fill(config.numHours);
       if (backfill.isDown()) exits.add(backfill.exit());
-      if (isDisbelieved(chosen, backfill)) return Exit.worst(exits);
+      if (dropIfDisbelieved(chosen, backfill)) return;
 
       var judge = new Judge(rule, history.counts());
       var verdict = judge.verdict(chosen);
@@ -632,15 +654,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean tellsEnd = isNews && isChecked && !isInMemory;
       if (verdict instanceof Calm calm && tellsEnd) notifyOfEnd(calm, judge);
       save();
-      var ofHour = waiting();
-      ofHour.removeIf(entry -> !entry.hour.equals(chosen));
-      delivery.send(ofHour);
-      ofHour.removeIf(entry -> !entry.isWaiting());
-      delivery.sayWhatWaits(ofHour);
-      print(verdict);
       if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
-      exits.addAll(delivery.exits);
-      return Exit.worst(exits);
     }
 
     /** Counts the last full hour; asks again where Zendesk's clock says that it is another one. */
@@ -712,7 +726,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The hours to judge, oldest first. What is still unknown is judged when it becomes known. */
-    private List<Hour> unjudged() {
+    private List<Hour> takeHoursToJudge() {
       if (isInMemory) return List.of(last);
       var hours = new TreeSet<Hour>();
       var oldest = last.plus(1 - Hour.NEWS);
@@ -889,11 +903,14 @@ final class SpikeNotifier implements Callable<Integer> {
       world.result(words.toString());
     }
 
-    /** What became of the hour's notice. */
+    /** What became of the hour's notice: the one about its total first. */
     private String alert(Verdict verdict) {
       var kind = Kind.CLEAR;
       if (verdict instanceof Spike) kind = Kind.SPIKE;
-      var entry = ledger.find(verdict.hour(), kind);
+      FiledNotice entry = null;
+      for (var each : List.of(kind, Kind.STOP, Kind.RESUMED, Kind.TAG)) {
+        if (entry == null) entry = ledger.find(verdict.hour(), each);
+      }
       if (entry == null) return "none";
       if (isDryRun && entry.isOfThisRun) return "dry-run";
       var notice = ledger.read(entry);
@@ -1065,6 +1082,10 @@ final class SpikeNotifier implements Callable<Integer> {
       var ledger = new Ledger(config, true);
       ledger.tryToWrite();
       int waiting = ledger.waiting().size();
+      ledger.readAll();
+      if (!ledger.unreadable().isEmpty()) {
+        throw Exit.HISTORY.fault("%s", String.join("; ", ledger.unreadable()));
+      }
       var seen = Disk.shown(config.outFolder) + ", " + plural(waiting, "notice") + " waiting";
       if (waiting == 0) return seen;
       return WARNING + seen;
@@ -1259,8 +1280,8 @@ final class SpikeNotifier implements Callable<Integer> {
         if (tag.expected() == null || !tag.isRisen()) continue;
         var verb = " has risen: ";
         if (tag.surge()) verb = " surges: ";
-        var needed = (long) Math.ceil(tag.needed());
-        lines.add("Tag " + tag.tag() + verb + tag.inWords() + "; needed to surge: " + needed + ".");
+        lines.add("Tag " + tag.tag() + verb + tag.inWords() + "; needed to surge: "
+            + tag.neededToSurge() + ".");
       }
       return lines;
     }
@@ -1272,6 +1293,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var entry = ledger.find(hour, kind);
         if (entry != null) notices.add(inWords(ledger.read(entry)));
       }
+      notices.addAll(ledger.unreadable());
       if (notices.isEmpty()) return "nothing" + whyNothing();
       return String.join("; ", notices) + ".";
     }
@@ -1489,10 +1511,12 @@ final class SpikeNotifier implements Callable<Integer> {
     private int mails(Episode episode) {
       int mails = 0;
       if (episode.isOver() && config.allClear) mails++;
-      long told = 0; // the count of the latest notice
+      Spike told = null; // by the latest notice
       for (var spike : episode.spikes()) {
-        if (told > 0 && !config.repeat.shouldNotify(spike.count(), told)) continue;
-        told = spike.count();
+        boolean goesOn = told != null
+            && Hour.range(told.hour(), spike.hour()).allMatch(counts::knows);
+        if (goesOn && !config.repeat.shouldNotify(spike.count(), told.count())) continue;
+        told = spike;
         mails++;
       }
       return mails;
@@ -2071,10 +2095,16 @@ final class SpikeNotifier implements Callable<Integer> {
     private void loseSight(long seen) {
       hasLostSight = true;
       isOver = true;
-      if (history.at(last) == 0) history.forget(last);
-      world.warn("[zendesk] every count is 0, though the last " + CHECKED + " known hours held "
-          + plural(seen, "ticket") + ": not believed, nothing is stored (the client may have lost "
-          + "its sight: check its user's role; if they were deleted, empty those cells)");
+      var what = "every count before " + last + " is 0";
+      var stored = "nothing of it is stored";
+      if (history.at(last) == 0) {
+        history.forget(last);
+        what = "every count is 0";
+        stored = "nothing is stored";
+      }
+      world.warn("[zendesk] " + what + ", though the last " + CHECKED + " known hours held "
+          + plural(seen, "ticket") + ": not believed, " + stored + " (the client may have "
+          + "lost its sight: check its user's role; if they were deleted, empty those cells)");
     }
 
     boolean hasLostSight() {
@@ -2444,6 +2474,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final World world;
     private final Ledger ledger;
     private final boolean isDryRun;
+    private final boolean json;
     private final List<Receiver> receivers = new ArrayList<>();
     private final Set<String> silent = new HashSet<>(); // places that this run asks no more
     private final Set<String> asked = new HashSet<>(); // file and receiver, once a run
@@ -2451,11 +2482,13 @@ final class SpikeNotifier implements Callable<Integer> {
     /** How deliveries went: empty when everybody was told who should be. */
     final Set<Exit> exits = EnumSet.noneOf(Exit.class);
 
-    Delivery(Config config, World world, Ledger ledger, boolean isDryRun) {
+    /** @param json how a dry run prints */
+    Delivery(Config config, World world, Ledger ledger, boolean isDryRun, boolean json) {
       this.config = config;
       this.world = world;
       this.ledger = ledger;
       this.isDryRun = isDryRun;
+      this.json = json;
       this.mailer = new Mailer(config, world);
       for (var chat : config.chats) receivers.add(new Webhook(chat, world));
       for (var address : config.mailReceivers()) receivers.add(mailer.to(address));
@@ -2650,7 +2683,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var left = unanswered(notice);
       if (left.isEmpty()) return;
       var words = notice.wordsAt(world.now(), config.zone);
-      world.result("Subject: " + notice.subject() + "\n\n" + words.text());
+      if (json) world.result(Payload.of(notice, words, Format.JSON));
+      else world.result("Subject: " + notice.subject() + "\n\n" + words.text());
       for (var receiver : left) notice.accept(receiver.name(), world.now());
     }
 
@@ -2896,6 +2930,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return " (its certificate is not trusted: check Host; for an authority of your own set "
             + "SSL_CERT_FILE)";
       }
+      if (hasCause(e, UnknownHostException.class)) return "";
       boolean isTls = config.security == Security.TLS;
       if (isTls && config.mailPort != 465) return " (Port 587 and 25 want Security = starttls)";
       if (!isTls && config.mailPort == 465) return " (Port 465 wants Security = tls)";
@@ -3467,9 +3502,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /**
    * What was told and what still waits: a file a notice, named {@code HOUR.KIND.ID.json}. The ID
-   * stands for account, Query and history, so that several INIs can share a folder; files of
-   * another ID are never looked at. In a dry run, or where the folder cannot be written, what is
-   * new stays in memory.
+   * stands for account, Query and history, so that several INIs can share a folder: only
+   * {@link #prune} looks at files of another ID. In a dry run, or where the folder cannot be
+   * written, what is new stays in memory.
    */
   static final class Ledger {
     private static final Duration KEPT = Duration.ofDays(180); // README.md says so, too
@@ -3479,6 +3514,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Config config;
     private final String id;
     private final List<FiledNotice> entries = new ArrayList<>();
+    private final Map<Path, String> unreadable = new TreeMap<>(); // and why
     private boolean isWritten;
 
     /**
@@ -3565,6 +3601,10 @@ final class SpikeNotifier implements Callable<Integer> {
       return entry.notice;
     }
 
+    void readAll() {
+      entries.forEach(this::read);
+    }
+
     private boolean isOurs(FiledNotice entry) {
       var topic = entry.notice.topic;
       boolean isNamed = topic.hour.equals(entry.hour) && topic.kind == entry.kind;
@@ -3574,16 +3614,24 @@ final class SpikeNotifier implements Callable<Integer> {
           && History.normalized(topic.query).equals(History.normalized(config.query));
     }
 
-    private static Notice notice(Path file) {
+    private Notice notice(Path file) {
       try {
         var text = Disk.read(file, Exit.HISTORY);
         if (text == null) return null;
         var notice = JSON.readValue(text, Notice.class);
         if (notice != null && notice.isWhole()) return notice;
-        return null;
-      } catch (JsonProcessingException | Fault e) {
+      } catch (JsonProcessingException e) {
         return null; // the outbox's are told as rubbish
+      } catch (Fault e) {
+        boolean isNoText = e.getCause() == null || hasCause(e, CharacterCodingException.class);
+        if (!isNoText) unreadable.put(file, e.getMessage());
       }
+      return null;
+    }
+
+    /** The notices that were asked for, and may not be read, as another user's: a line each. */
+    Collection<String> unreadable() {
+      return unreadable.values();
     }
 
     /** The notice of that hour and kind, wherever it lies, or null. */
@@ -3692,7 +3740,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!isKnownName) return !Disk.isFresh(file, now);
       if (name.group(3) != null && !name.group(3).equals(id)) return false;
       var notice = notice(file);
-      if (notice == null) return true;
+      if (notice == null) return !unreadable.containsKey(file);
       return !notice.topic.hour.name().equals(name.group(1))
           || !notice.topic.kind.word().equals(name.group(2));
     }
@@ -3861,18 +3909,20 @@ final class SpikeNotifier implements Callable<Integer> {
       return words + ", so " + rounded(spike.count() / mean) + " times as many.";
     }
 
-    /** Such as "16 to 27 in the last 13 weeks". */
+    /** Such as "16 to 27 in the last 13 weeks", though of some of these nothing may be known. */
     private String range(Hour hour) {
       var samples = judge.baselines.samples(hour);
       long least = Long.MAX_VALUE;
       long most = 0;
+      long back = 0; // hours
       for (var sample : samples.known()) {
         least = Math.min(least, sample.count());
         most = Math.max(most, sample.count());
+        back = Math.max(back, hour.since(sample.hour()));
       }
-      var unit = "day";
-      if (samples.basis() == Basis.HOUR_OF_WEEK) unit = "week";
-      var span = " in the last " + plural(samples.known().size(), unit);
+      var time = plural(Math.round(back / 24.0), "day");
+      if (samples.basis() == Basis.HOUR_OF_WEEK) time = plural(Math.round(back / 168.0), "week");
+      var span = " in the last " + time;
       if (least == most) return "always " + most + span;
       return least + " to " + most + span;
     }
@@ -5404,7 +5454,7 @@ final class SpikeNotifier implements Callable<Integer> {
    *                   saying why that is not known
    * @param dispersion how much more unevenly than by chance the tag came in four weeks; 1 or more
    * @param score      deviations over the expected
-   * @param needed     together, to surge
+   * @param needed     together, to be as far over the expected as a surge is
    */
   record TagVerdict(String tag, long count, Long together, Double expected, Double dispersion,
       String basis, Double score, Double needed, boolean surge) {
@@ -5417,6 +5467,12 @@ final class SpikeNotifier implements Callable<Integer> {
 
     String inWords() {
       return together + " in this hour and the one before; usual: " + orNone(expected);
+    }
+
+    /** How many tickets of both hours it takes. */
+    long neededToSurge() {
+      double least = Math.max(TagRule.LEAST, (1 + TagRule.INCREASE) * expected);
+      return (long) Math.ceil(Math.max(needed, least));
     }
 
     /** Whether it is worth showing; one that surges has risen, too. */
@@ -6808,8 +6864,9 @@ final class SpikeNotifier implements Callable<Integer> {
         try {
           parse(line);
         } catch (IllegalArgumentException | DateTimeException e) {
-          badLines.add("%s: line %d: '%s' (expected %s, such as 2026-11-24T13,2,bug:1 web:2)"
-              .formatted(Disk.shown(file), i + 1, cut(oneLine(line), 40), HEADER));
+          badLines.add("%s: line %d: '%s' (expected %s, such as 2026-11-24T13,2,bug:1 web:2; until "
+              .formatted(Disk.shown(file), i + 1, cut(oneLine(line), 40), HEADER)
+              + "it is mended, or the file deleted, nothing is added to it)");
         }
       }
     }
@@ -6902,7 +6959,8 @@ final class SpikeNotifier implements Callable<Integer> {
    */
   static final class Config extends Ini {
     final Path historyFile = file("[default] SpikeDB", "out/history.csv");
-    final String historyName = text("[default] SpikeDB", "out/history.csv"); // as it is written
+    final String historyName = folder.toAbsolutePath().normalize()
+        .relativize(historyFile.toAbsolutePath().normalize()).toString(); // however it is spelled
     final Path outFolder = folder.resolve("out");
 
     final String zendeskHost = required("[zendesk] Domain", Config::zendeskHost,
@@ -8798,7 +8856,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** A pipe would block for ever, and a huge file fill the memory. */
     private static void requireReadable(Path file, Exit otherwise) throws IOException {
       var kind = Files.readAttributes(file, BasicFileAttributes.class);
-      if (kind.isOther()) {
+      if (!kind.isRegularFile()) {
         throw otherwise.fault("%s: is no file (expected a regular one)", shown(file));
       }
       if (kind.size() > LONGEST) {

@@ -363,6 +363,19 @@ class AlarmTest extends Scenario {
       run(Exit.ZENDESK, "--hour", NOW.name());
       assertFalse(history().knows(NOW));
     }
+
+    /** A spike in the last hour is what it is, whatever becomes of the past. */
+    @Test
+    void but_the_last_hour_is_told_and_nothing_else_believed() throws IOException {
+      known(240, 20);
+      desk(hour -> hour.equals(NOW) ? 90 : 0);
+      var outcome = run(Exit.ZENDESK);
+      assertTrue(outcome.err().contains("every count before 2026-11-10T13:00Z is 0, though the "
+          + "last 24 known hours held 480 tickets: not believed, nothing of it is stored"),
+          outcome.err());
+      assertEquals(20, history().at(NOW.plus(-1)));
+      assertEquals(1, mail.received.size());
+    }
   }
 
   @Nested

@@ -71,6 +71,21 @@ class BacktestTest extends Unit {
           + "Rule = mean\n"), out.toString());
     }
 
+    /** What happened in an unknown hour nobody knows: the job opens an episode anew behind it. */
+    @ParameterizedTest
+    @CsvSource({"true, 1.1", "false, 2.2"})
+    void count_mails_as_the_job_sends_them(boolean isKnown, String mails) {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24L * 30), JUDGED).forEach(hour -> history.put(hour, 10));
+      for (int i = 1; i <= 3; i++) history.put(JUDGED.plus(-i), 90);
+      if (!isKnown) history.forget(JUDGED.plus(-2));
+      history.save();
+      write("auth.ini", "[misc]\nSpikeThreshold = 0.5\n");
+      assertEquals(0, run("backtest", "-c", folder + "/auth.ini"));
+      assertTrue(out.toString().lines().findFirst().orElseThrow().contains(" " + mails + " mails"),
+          out.toString());
+    }
+
     @Test
     void tell_when_tickets_stopped() {
       var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");

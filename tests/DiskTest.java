@@ -81,7 +81,7 @@ class DiskTest extends Scenario {
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "history.csv.part/x | history.csv: cannot be written: a folder is in its place",
-        "history.csv.lock/x | history.csv.lock: cannot be written: Is a directory",
+        "history.csv.lock/x | history.csv.lock: is no file (expected a regular one)",
         "outbox | outbox: is a file (expected a folder)",
     })
     void by_something_in_the_way_of_a_write_it_says_so(String place, String message)

@@ -144,6 +144,13 @@ class EpisodesTest extends Deliveries {
     }
 
     @Test
+    void is_what_the_line_of_its_hour_says() throws IOException {
+      desk(new Desk(hour -> 20, (hour, i) -> hour.equals(NOW) && i < 9));
+      weekly("");
+      assertTrue(run(Exit.OK).out().endsWith("verdict=calm alert=sent\n"));
+    }
+
+    @Test
     void is_told_within_a_calm_total_and_once() throws IOException {
       desk(new Desk(hour -> 20, (hour, i) -> hour.since(NOW) >= 2 && hour.since(NOW) < 5 && i < 9));
       weekly("");

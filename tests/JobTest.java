@@ -76,6 +76,27 @@ class JobTest extends Scenario {
       assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("/ping")));
     }
 
+    /** For programs, the notice too. */
+    @Test
+    void prints_an_object_a_line_in_a_dry_run() throws IOException {
+      var lines = run(Exit.OK, "--dry-run", "--json").out().lines().toList();
+      assertEquals(2, lines.size(), lines.toString());
+      var notice = SpikeNotifier.JSON.readTree(lines.get(0));
+      assertEquals("spike", notice.path("kind").asText());
+      assertTrue(notice.path("text").asText().startsWith("40 tickets at acme from 13:00"));
+      assertEquals("dry-run", SpikeNotifier.JSON.readTree(lines.get(1)).path("alert").asText());
+    }
+
+    @Test
+    void ends_with_the_worst_of_its_troubles_for_a_chosen_hour_too() throws IOException {
+      known(240, 10);
+      var file = folder.resolve("out/history.csv");
+      Files.writeString(file, Fakes.read(file) + "nonsense\n");
+      desk.trouble = Trouble.always("search", answer(500, ""));
+      var outcome = run(Exit.HISTORY, "--hour", NOW.name());
+      assertEquals(2, outcome.err().lines().count(), outcome.err());
+    }
+
     @Test
     void says_nothing_about_a_good_run_when_it_is_to_be_quiet() {
       assertEquals(new Outcome(0, "", ""), run("-q"));

@@ -152,6 +152,31 @@ class LedgerTest extends Deliveries {
       }
     }
 
+    /** As after a run by root: then it is mended, not lost. A loop of links is as unreadable. */
+    @ParameterizedTest
+    @ValueSource(strings = {"outbox", "sent"})
+    void keeps_a_notice_that_may_not_be_read(String place) throws IOException {
+      if (place.equals("outbox")) config("email/Port = 1\nkept = yes");
+      run();
+      var file = file(place, SPIKE);
+      var whole = Files.readString(file);
+      Files.delete(file);
+      Files.createSymbolicLink(file, file);
+      later(1);
+      var outcome = run(Exit.HISTORY);
+      var trouble = withoutIds(file + ": cannot be read: ");
+      assertTrue(outcome.err().contains(trouble), outcome.err());
+      assertTrue(run("doctor").out().contains("FAIL  outbox: " + trouble));
+      assertTrue(run(Exit.OK, "explain", NOW.name()).out().contains("Told: " + trouble));
+
+      Files.delete(file);
+      Files.writeString(file, whole);
+      config("email/Port = " + mail.port());
+      later(1);
+      run(Exit.OK);
+      assertEquals(List.of(SPIKE, "2026-11-10T15.clear.json"), files("sent"));
+    }
+
     /** The last hour's alarm goes out from memory; what came before and after it does not. */
     @Test
     void silences_no_alarm_though_it_cannot_be_written() throws IOException {
@@ -522,6 +547,17 @@ class LedgerTest extends Deliveries {
         run(Exit.OK);
       }
       assertEquals(2, mail.received.size());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"./out/../out/history.csv", "FOLDER/out/history.csv"})
+    void is_of_its_history_however_that_is_spelled(String spelled) throws IOException {
+      config("email/Port = 1\nkept = yes");
+      run(Exit.TRY_LATER);
+      config("email/Port = " + mail.port() + "\ndefault/SpikeDB = "
+          + spelled.replace("FOLDER", folder.toString()));
+      run(Exit.OK);
+      assertEquals(List.of(SPIKE), files("sent"));
     }
 
     /** A file of out that somebody edited is rubbish, and no reason to stop. */

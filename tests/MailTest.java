@@ -334,6 +334,13 @@ class MailTest extends Deliveries {
     }
 
     @Test
+    void says_nothing_of_ports_where_there_is_no_such_host() throws IOException {
+      config("email/Security = tls\nemail/Host = no-such-host.invalid\nkept = yes");
+      var line = run(Exit.TRY_LATER).err().lines().findFirst().orElseThrow();
+      assertTrue(line.endsWith(": no such host"), line);
+    }
+
+    @Test
     void says_which_security_a_port_wants() throws IOException {
       config("email/Security = tls");
       var outcome = run(Exit.TRY_LATER);

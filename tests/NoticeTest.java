@@ -552,6 +552,18 @@ class NoticeTest {
           """, head(resumed()));
     }
 
+    /** As after five holidays: the samples are older, and lie as far back as before. */
+    @Test
+    void names_the_time_that_its_samples_span() throws IOException {
+      var days = new ArrayList<String>();
+      for (int week = 1; week <= 5; week++) {
+        days.add(HOUR.plus(-168 * week).date(ZoneOffset.UTC).toString());
+      }
+      ini = "IgnoredDays = " + String.join(", ", days) + "\n";
+      assertEquals(8, judge(config(), 100).baselines.samples(HOUR).known().size());
+      assertTrue(head(spike()).contains("in the last 13 weeks"), head(spike()));
+    }
+
     @Test
     void about_a_tag_that_surges() {
       assertEquals("""

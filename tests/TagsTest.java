@@ -99,6 +99,14 @@ class TagsTest extends Unit {
       assertEquals(needed, verdict.needed(), 1e-5);
     }
 
+    /** Of both hours: as far over the expected, half as many more, and five at least. */
+    @ParameterizedTest
+    @CsvSource({"200, 281.3, 300", "0, 6.25, 7", "4, 20.3, 21"})
+    void take_as_many_as_all_their_limits_ask_for(double expected, double needed, long tickets) {
+      var verdict = new TagVerdict("x", 5, 5L, expected, 1.0, "28 days", 1.0, needed, false);
+      assertEquals(tickets, verdict.neededToSurge());
+    }
+
     @Test
     void are_told_once_in_24_hours_and_not_while_the_total_is_a_spike() throws IOException {
       var tags = desk();
@@ -121,7 +129,7 @@ class TagsTest extends Unit {
       assertEquals(List.of(), rule.surges(Hour.parse("2026-08-31T10"), hour -> false,
           hour -> false, List.of("checkout_502")), "an omitted tag is never watched");
       assertEquals(List.of(), rule.surges(Hour.parse("2026-08-31T10"),
-          Hour.parse("2026-08-31T07")::equals, hour -> false, List.of()), "three hours after a spike");
+          Hour.parse("2026-08-31T07")::equals, hour -> false, List.of()), "three hours after");
     }
   }
 
