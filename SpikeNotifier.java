@@ -210,7 +210,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** The hourly job. */
   @Override
-  @SuppressWarnings("try") // the lock is held, not used
   public Integer call() {
     var config = Config.read(configFile, world);
     int code;
@@ -518,7 +517,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void runPasses() {
-      if (history.judged() == null) history.beginMonitoring(last);
+      if (history.takenUp() == null) history.beginMonitoring(last);
       history.forgetAfter(last);
       var backfill = new Backfill(zendesk, history, tags, true, this::save, world);
       boolean isChecked = backfill.checkInAHurry(last);
@@ -567,10 +566,7 @@ final class SpikeNotifier implements Callable<Integer> {
         verdicts.put(hour, verdict);
         if (verdict instanceof Spike spike) notify(spike, judge);
         if (verdict instanceof Calm calm && tellsAll) notifyOfEnd(calm, judge);
-        boolean mayChange = !isPastWhole && !(verdict instanceof Spike);
-        boolean isEndUntold = verdict instanceof Calm && !isChecked
-            && ledger.open(Kind.SPIKE, hour) != null;
-        if (mayChange || isEndUntold) history.recheck(hour);
+        if (mayChange(verdict, isChecked, isPastWhole)) history.judgeLater(hour);
         else history.wasJudged(hour);
       }
       save();
@@ -582,6 +578,14 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isPastWhole) notifyOfTags(judge);
       save();
       if (!waiting().isEmpty()) delivery.send(waiting());
+    }
+
+    /** Whether it is to be judged again; a spike is told at once, whatever becomes of the past. */
+    private boolean mayChange(Verdict verdict, boolean isChecked, boolean isPastWhole) {
+      if (verdict instanceof Spike) return false;
+      boolean isEndUntold = verdict instanceof Calm && !isChecked
+          && ledger.open(Kind.SPIKE, verdict.hour()) != null;
+      return !isPastWhole || isEndUntold;
     }
 
     private List<FiledNotice> waiting() {
@@ -725,21 +729,21 @@ final class SpikeNotifier implements Callable<Integer> {
       return plural(time.toMinutes(), "minute");
     }
 
-    /** The hours to judge, oldest first. What is still unknown is judged when it becomes known. */
+    /** The hours to judge, oldest first. What is still unknown stays pending until it is known. */
     private List<Hour> takeHoursToJudge() {
       if (isInMemory) return List.of(last);
       var hours = new TreeSet<Hour>();
       var oldest = last.plus(1 - Hour.NEWS);
-      if (history.judged() != null) {
-        var first = Hour.later(history.judged().plus(1), oldest);
+      if (history.takenUp() != null) {
+        var first = Hour.later(history.takenUp().plus(1), oldest);
         Hour.range(first, last).forEach(hours::add);
       }
-      for (var hour : history.toRecheck()) {
+      for (var hour : history.pending()) {
         if (hour.isBefore(oldest)) history.wasJudged(hour); // no news any more
         else if (!hour.isAfter(last)) hours.add(hour);
       }
       for (var hour : hours) {
-        if (!history.knows(hour)) history.recheck(hour);
+        if (!history.knows(hour)) history.judgeLater(hour);
       }
       hours.removeIf(hour -> !history.knows(hour));
       hours.addAll(verdicts.keySet()); // once more, by what the second pass has read
@@ -771,7 +775,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isTold || !shouldNotify(spike)) return;
       var writer = new NoticeWriter(config, judge, tags, world);
       var tickets = tickets(spike.hour(), spike.count());
-      boolean isKept = tickets.isRead() && tickets.size() <= TagHistory.MOST_TICKETS;
+      boolean isKept = tickets.isWhole() && tickets.size() <= TagHistory.MOST_TICKETS;
       tags.put(spike.hour(), tickets.size(), tickets.tagCounts());
       add(writer.spike(spike, episodeOf(spike.hour()), tickets, inProgress(spike.hour())));
       if (!isKept) tags.forget(spike.hour());
@@ -878,7 +882,7 @@ final class SpikeNotifier implements Callable<Integer> {
       long count = history.at(last);
       if (tags.knows(last) || count > TagHistory.MOST_TICKETS) return;
       var tickets = tickets(last, count);
-      if (tickets.isRead()) tags.put(last, tickets.size(), tickets.tagCounts());
+      if (tickets.isWhole()) tags.put(last, tickets.size(), tickets.tagCounts());
     }
 
     private void print(Verdict verdict) {
@@ -2020,6 +2024,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final long start;
     private final Deque<Span> aside = new ArrayDeque<>();
     private Patience patience;
+    private boolean isHurried; // each request once, and a minute in all
     private Hour last;
     private Hour checked; // from here on the time before the last hour is checked
     private Progress progress;
@@ -2059,6 +2064,7 @@ final class SpikeNotifier implements Callable<Integer> {
       checked = firstChecked();
       progress = new Progress("hours", 1, world);
       patience = Patience.once(world, HURRY);
+      isHurried = true;
       isChecked = !history.knownBefore(last, 1).isEmpty() && check();
       return isChecked;
     }
@@ -2066,7 +2072,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** A day before the hour, a day before what was judged last, and the last day that is known. */
     private Hour firstChecked() {
       var first = last.plus(-CHECKED);
-      var judged = history.judged();
+      var judged = history.takenUp();
       boolean isMissed = judged != null && judged.isBefore(last);
       if (isMissed) first = Hour.earlier(first, judged.plus(1 - CHECKED));
       var known = history.knownBefore(last, CHECKED);
@@ -2144,6 +2150,7 @@ final class SpikeNotifier implements Callable<Integer> {
       aside.clear();
       isOver = false;
       patience = Patience.USUAL;
+      isHurried = false;
       int unknown = unknown(numHours);
       progress = new Progress("hours", unknown, world);
       if (unknown > 0) {
@@ -2229,16 +2236,21 @@ final class SpikeNotifier implements Callable<Integer> {
       long seen = span.each().filter(history::knows).mapToLong(history::at).sum();
       if (total == 0 && seen >= SEEN && isCheckedInParts) {
         loseSight(seen);
-      } else if (isTrue(span, total)) {
+        return;
+      }
+      if (isTrue(span, total)) {
         world.detail("%s to %s: true".formatted(span.from, span.to));
-      } else if (span.hours() == 1) {
+        return;
+      }
+      boolean isBusy = total > MANY * span.hours();
+      if (span.hours() == 1) {
         store(span.from, total);
         if (unsaved >= SAVED_EVERY) save();
         progress.show(stored);
       } else if (isExportCheaper(span, total)) {
         if (!export(span, total)) reconcileHalves(span);
-      } else if (total > MANY * span.hours() || isExportBroken() && hasUnknown(span)) {
-        countEach(span);
+      } else if (isBusy || isExportBroken() && hasUnknown(span)) {
+        countEach(span); // each hour has to be counted anyway
       } else {
         halve(span, total);
       }
@@ -2257,8 +2269,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!isExpected) throw e;
         failuresInARow++;
         world.detail(e.getMessage());
-        boolean isPatient = this.patience == Patience.USUAL;
-        if (isPatient && failuresInARow % SUSPICIOUS == 0) findOutWhoIsAtFault();
+        if (!isHurried && failuresInARow % SUSPICIOUS == 0) findOutWhoIsAtFault();
         return null;
       }
     }
@@ -2437,16 +2448,19 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void recheck(Hour hour) {
-      boolean wasPassed = history.judged() != null && !history.judged().isBefore(hour)
+      boolean wasPassed = history.takenUp() != null && !history.takenUp().isBefore(hour)
           && !history.isBeforeMonitoring(hour);
-      if (wasPassed && history.judged().since(hour) < Hour.NEWS) history.recheck(hour);
+      if (wasPassed && history.takenUp().since(hour) < Hour.NEWS) history.judgeLater(hour);
     }
 
-    /** Whether the time is up, or Zendesk gives no answers: then the run judges what it has. */
+    /**
+     * Whether the time is up, or Zendesk gives no answers: then nothing more is read, which is said
+     * once, and the run judges what it has.
+     */
     private boolean isOver() {
       if (isOver) return true;
       long minutes = TimeUnit.NANOSECONDS.toMinutes(world.ticker.nanos() - start);
-      if (patience != Patience.USUAL) {
+      if (isHurried) {
         isOver = patience.isOver(world);
       } else if (minutes >= LONGEST.toMinutes()) {
         isOver = true;
@@ -2767,7 +2781,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Outcome sendOnce(Notice notice, Words words, String address) {
-      var smtp = conversation();
+      var smtp = conversation(); // whose stage and reply begin anew with MAIL
       try {
         smtp.sendMessage(message(notice, words), new Address[] {new InternetAddress(address)});
       } catch (MessagingException e) {
@@ -3833,8 +3847,7 @@ final class SpikeNotifier implements Callable<Integer> {
      * @param progress null when it is not known
      */
     Notice spike(Spike spike, List<Notice> told, HourTickets tickets, HourInProgress progress) {
-      var kind = Kind.SPIKE;
-      return spike(kind, spike, told, tickets, progress);
+      return spike(Kind.SPIKE, spike, told, tickets, progress);
     }
 
     /** A notice about a spike that is made up, by the same code. */
@@ -4988,7 +5001,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private final List<Ticket> tickets = new ArrayList<>();
     private final Set<Long> ids = new HashSet<>();
     private final Tally tally;
-    private boolean isRead; // to the last page
+    private boolean isWhole; // read to the last page
+    private boolean isTried; // beyond the first
     private String nextPage; // of search, or null
     private String missing = "";
 
@@ -5000,7 +5014,7 @@ final class SpikeNotifier implements Callable<Integer> {
     void add(TicketPage page, Hour hour, World world) {
       for (var ticket : page.tickets()) add(ticket, hour, world);
       nextPage = page.next();
-      isRead = nextPage == null || page.count() <= size();
+      isWhole = nextPage == null || page.count() <= size();
       if (size() < page.count()) missing = notFound();
     }
 
@@ -5025,8 +5039,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** What the first page did not hold: by export, or page by page where that fails. */
     void readRest(Zendesk zendesk, Hour hour, long count, Patience patience, World world) {
-      if (isRead) return;
-      isRead = true;
+      if (isWhole || isTried) return;
+      isTried = true;
       var end = hour.plus(1);
       var trouble = read(zendesk.export(hour, end, Zendesk.PAGE, patience), hour, world);
       if (!trouble.isEmpty() && count <= Zendesk.SEARCH_MOST) {
@@ -5041,7 +5055,7 @@ final class SpikeNotifier implements Callable<Integer> {
         missing = trouble;
         if (trouble.isEmpty()) missing = notFound();
       }
-      isRead = trouble.isEmpty();
+      isWhole = trouble.isEmpty();
     }
 
     /** @return why it did not get to the end, or an empty text */
@@ -5064,8 +5078,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** Whether all pages were read. */
-    boolean isRead() {
-      return isRead;
+    boolean isWhole() {
+      return isWhole;
     }
 
     /** Why not all tickets are here; empty when they are. */
@@ -6484,9 +6498,10 @@ final class SpikeNotifier implements Callable<Integer> {
       public String query;
       @JsonProperty("begun")
       public Hour monitoredSince; // the first run's hour; null where an older edition ran
-      public Hour judged; // the newest one that was judged, or null before the first
+      @JsonProperty("judged")
+      public Hour takenUp; // the newest hour that was judged, or is pending; null before the first
       @JsonProperty("again")
-      public TreeSet<Hour> toRecheck = new TreeSet<>(); // hours that are to be judged yet
+      public TreeSet<Hour> pending = new TreeSet<>(); // hours to be judged yet, or once more
     }
 
     private History(Path file, NavigableMap<Hour, Long> known, State state,
@@ -6538,7 +6553,7 @@ final class SpikeNotifier implements Callable<Integer> {
         state = new State();
         state.account = account;
         state.query = normalized(query);
-        if (!known.isEmpty()) state.judged = known.lastKey();
+        if (!known.isEmpty()) state.takenUp = known.lastKey();
       }
       var history = new History(file, known, state, troubles);
       history.checkScope(account, normalized(query));
@@ -6550,7 +6565,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var text = Disk.read(file, Exit.HISTORY);
         if (text == null) return null;
         var state = JSON.readValue(text, State.class);
-        if (state != null && state.toRecheck == null) state.toRecheck = new TreeSet<>();
+        if (state != null && state.pending == null) state.pending = new TreeSet<>();
         if (state != null && state.account != null && state.query != null) return state;
       } catch (Fault e) {
         troubles.add(e.getMessage());
@@ -6615,9 +6630,9 @@ final class SpikeNotifier implements Callable<Integer> {
       known.remove(hour);
     }
 
-    /** The newest hour that was judged, or null before the first. */
-    Hour judged() {
-      return state.judged;
+    /** The newest hour that was judged, or is pending; null before the first. */
+    Hour takenUp() {
+      return state.takenUp;
     }
 
     /** Notes that the first run is on, so that nothing before that hour is news. */
@@ -6627,9 +6642,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** A clock that was ahead once may have left hours that are not there yet as judged. */
     void forgetAfter(Hour last) {
-      state.toRecheck.tailSet(last, false).clear();
-      boolean isAhead = state.judged != null && state.judged.isAfter(last);
-      if (isAhead) state.judged = known.lowerKey(last);
+      state.pending.tailSet(last, false).clear();
+      boolean isAhead = state.takenUp != null && state.takenUp.isAfter(last);
+      if (isAhead) state.takenUp = known.lowerKey(last);
     }
 
     boolean isBeforeMonitoring(Hour hour) {
@@ -6637,20 +6652,24 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The earlier hours to be judged, oldest first. */
-    List<Hour> toRecheck() {
-      return List.copyOf(state.toRecheck);
+    List<Hour> pending() {
+      return List.copyOf(state.pending);
     }
 
-    /** Notes that the hour has to be judged; {@link #save} stores it. */
-    void recheck(Hour hour) {
-      state.toRecheck.add(hour);
-      if (state.judged == null || state.judged.isBefore(hour)) state.judged = hour;
+    /** Notes that the hour has to be judged, by a later run if need be. */
+    void judgeLater(Hour hour) {
+      state.pending.add(hour);
+      takeUp(hour);
     }
 
-    /** Notes that the hour was judged; {@link #save} stores it. */
+    /** Notes that the hour was judged. */
     void wasJudged(Hour hour) {
-      state.toRecheck.remove(hour);
-      if (state.judged == null || state.judged.isBefore(hour)) state.judged = hour;
+      state.pending.remove(hour);
+      takeUp(hour);
+    }
+
+    private void takeUp(Hour hour) {
+      if (state.takenUp == null || state.takenUp.isBefore(hour)) state.takenUp = hour;
     }
 
     /** The state first: a kill between leaves an hour that is judged once too often, not missed. */
@@ -6906,14 +6925,6 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The known hours of the span, oldest first. */
     Collection<HourTags> between(Hour from, Hour end) {
       return known.subMap(from, end).values();
-    }
-
-    Hour first() {
-      return known.firstKey();
-    }
-
-    boolean isEmpty() {
-      return known.isEmpty();
     }
 
     /** @param counts by tag, in lower case */
@@ -7879,8 +7890,6 @@ final class SpikeNotifier implements Callable<Integer> {
           .build();
     }
 
-    private record Answer<T>(T value, HttpHeaders headers) { }
-
     /** The clock of the latest answer, or null when none named its time. */
     Instant serverTime() {
       return serverTime;
@@ -7910,9 +7919,9 @@ final class SpikeNotifier implements Callable<Integer> {
         var asked = request.get();
         var place = where + " " + Http.shownHost(asked);
         try {
-          var answer = sendOnce(asked, type, patience.limit(world));
-          check.accept(answer.value());
-          return answer.value();
+          var value = sendOnce(asked, type, patience.limit(world));
+          check.accept(value);
+          return value;
         } catch (IllegalArgumentException e) {
           waitOrGiveUp(place, new IOException(e.getMessage(), e), ++failures, false, patience);
         } catch (IOException e) {
@@ -7957,11 +7966,11 @@ final class SpikeNotifier implements Callable<Integer> {
     /**
      * One try.
      *
-     * @param type Void when the body does not matter
+     * @param type Void when the body does not matter; then null is returned
      * @throws PermanentFailure     for a final refusal
      * @throws IOException for everything that may be better soon
      */
-    <T> Answer<T> sendOnce(HttpRequest request, Class<T> type, Duration limit) throws IOException {
+    <T> T sendOnce(HttpRequest request, Class<T> type, Duration limit) throws IOException {
       return Deadline.within(limit, () -> {
         long start = System.nanoTime();
         var answer = answer(request);
@@ -7971,9 +7980,8 @@ final class SpikeNotifier implements Callable<Integer> {
         boolean isYes = answer.statusCode() / 100 == 2;
         if (!isYes) throw refusal(answer);
         try (var body = answer.body()) {
-          if (type == Void.class) return new Answer<T>(null, answer.headers());
-          var unpacked = unpacked(body, answer.headers());
-          return new Answer<>(read(unpacked, answer.headers(), type), answer.headers());
+          if (type == Void.class) return null;
+          return read(unpacked(body, answer.headers()), answer.headers(), type);
         }
       });
     }
@@ -8324,13 +8332,11 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class TemporaryFailure extends IOException {
     private static final long serialVersionUID = 1;
     final int status;
-    final String reason;
     final transient Duration retryAfter;
 
     TemporaryFailure(int status, String reason, Duration retryAfter) {
       super("answers %d %s".formatted(status, reason).strip());
       this.status = status;
-      this.reason = reason;
       this.retryAfter = retryAfter;
     }
 
@@ -8343,12 +8349,10 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class PermanentFailure extends RuntimeException {
     private static final long serialVersionUID = 1;
     final int status;
-    final String reason;
 
     PermanentFailure(int status, String reason) {
       super("answers %d %s".formatted(status, reason).strip());
       this.status = status;
-      this.reason = reason;
     }
   }
 

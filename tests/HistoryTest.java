@@ -92,7 +92,7 @@ class HistoryTest extends Unit {
       var file = folder.resolve("history.csv");
       var history = History.open(file, "acme.zendesk.com", "tags:vip");
       history.put(midnight, 12);
-      history.recheck(midnight.plus(-5));
+      history.judgeLater(midnight.plus(-5));
       history.wasJudged(midnight);
       history.save();
       assertEquals(HEADER + "2026-11-23,12" + ",".repeat(23) + "\n", Files.readString(file));
@@ -106,8 +106,8 @@ class HistoryTest extends Unit {
           }
           """, Files.readString(folder.resolve("history.csv.state")));
       var read = History.open(file, "acme.zendesk.com", " tags:vip ");
-      assertEquals(midnight, read.judged());
-      assertEquals(List.of(midnight.plus(-5)), read.toRecheck());
+      assertEquals(midnight, read.takenUp());
+      assertEquals(List.of(midnight.plus(-5)), read.pending());
     }
 
     @ParameterizedTest
@@ -131,8 +131,8 @@ class HistoryTest extends Unit {
     @Test
     void of_an_earlier_edition_counts_as_judged_up_to_its_newest_hour() {
       var file = write("history.csv", HEADER + "2026-11-23,1,2" + ",".repeat(22) + "\n");
-      assertEquals(midnight.plus(1), History.open(file, "acme", "").judged());
-      assertNull(History.open(folder.resolve("none.csv"), "acme", "").judged());
+      assertEquals(midnight.plus(1), History.open(file, "acme", "").takenUp());
+      assertNull(History.open(folder.resolve("none.csv"), "acme", "").takenUp());
     }
 
     @Test
