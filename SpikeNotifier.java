@@ -939,7 +939,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int NAMED = 12; // unknown hours
     private static final int SAMPLE = 100; // tickets of the made-up spike
     private static final int MOST_MADE = 1000; // tickets
-    private static final String WARNING = "WARNING "; // begins what a check has seen and frowns at
 
     private final Path file;
     private final World world;
@@ -947,6 +946,13 @@ final class SpikeNotifier implements Callable<Integer> {
     private Exit worst = Exit.OK;
     private Config config;
     private Zendesk zendesk;
+
+    /** What a check saw that works. @param isOdd whether that deserves a warning */
+    private record Seen(String words, boolean isOdd) {
+      Seen(String words) {
+        this(words, false);
+      }
+    }
 
     Doctor(Path file, World world, boolean json) {
       this.file = file;
@@ -975,12 +981,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return worst;
     }
 
-    private boolean check(String what, Supplier<String> check) {
+    private boolean check(String what, Supplier<Seen> check) {
       try {
         var seen = check.get();
-        boolean isWarning = seen.startsWith(WARNING);
-        if (isWarning) say("WARN", what, seen.substring(WARNING.length()));
-        else say("ok", what, seen);
+        if (seen.isOdd) say("WARN", what, seen.words);
+        else say("ok", what, seen.words);
         return true;
       } catch (Fault e) {
         say("FAIL", what, e.getMessage());
@@ -1000,47 +1005,47 @@ final class SpikeNotifier implements Callable<Integer> {
       else world.result(line);
     }
 
-    private String config() {
+    private Seen config() {
       var read = Config.read(file, world);
       read.refuseMistakes();
       world.tls(); // of SSL_CERT_FILE
       config = read;
-      return Disk.shown(file);
+      return new Seen(Disk.shown(file));
     }
 
-    private String zendesk(Hour last) {
+    private Seen zendesk(Hour last) {
       long count = zendesk.count(last, last.plus(1), Patience.USUAL);
       var seen = Http.host(config.zendeskUrl) + ", " + plural(count, "ticket") + " in "
           + last.name() + ", ";
-      if (config.zendeskClient != null) return seen + "OAuth";
-      return WARNING + seen + "API token, which ends on 30 Apr 2027";
+      if (config.zendeskClient != null) return new Seen(seen + "OAuth");
+      return new Seen(seen + "API token, which ends on 30 Apr 2027", true);
     }
 
-    private String query(Hour last) {
-      if (config.query.isEmpty()) return "none";
+    private Seen query(Hour last) {
+      if (config.query.isEmpty()) return new Seen("none");
       var from = last.plus(-24 * 7).from();
       long with = zendesk.count(from, last.to(), config.query, Patience.USUAL);
       long all = zendesk.count(from, last.to(), "", Patience.USUAL);
       var seen = config.query + ": " + with + " of " + plural(all, "ticket")
           + " of the last 7 days";
-      if (with == 0) return WARNING + seen + ": it matches nothing";
-      if (with >= all) return WARNING + seen + ": it changes nothing (a misspelled word?)";
-      return seen;
+      if (with == 0) return new Seen(seen + ": it matches nothing", true);
+      if (with >= all) return new Seen(seen + ": it changes nothing (a misspelled word?)", true);
+      return new Seen(seen);
     }
 
-    private String clock() {
+    private Seen clock() {
       var skew = Duration.between(zendesk.serverTime(), world.clock.instant());
       var seen = skew.toSeconds() + " s from Zendesk's";
-      if (skew.abs().compareTo(SKEW) <= 0) return seen;
-      return WARNING + seen + ": set this machine's clock";
+      if (skew.abs().compareTo(SKEW) <= 0) return new Seen(seen);
+      return new Seen(seen + ": set this machine's clock", true);
     }
 
-    private String mail() {
-      if (config.sender == null) return "none, [webhook] is told";
-      return new Mailer(config, world).check();
+    private Seen mail() {
+      if (config.sender == null) return new Seen("none, [webhook] is told");
+      return new Seen(new Mailer(config, world).check());
     }
 
-    private String history(Hour last) {
+    private Seen history(Hour last) {
       var path = Disk.shown(config.historyFile);
       var history = History.open(config.historyFile, config.zendeskHost, config.query);
       var scope = History.scope(config.zendeskHost, config.query);
@@ -1048,13 +1053,15 @@ final class SpikeNotifier implements Callable<Integer> {
         throw Exit.HISTORY.fault("%s", String.join("; ", history.troubles));
       }
       Disk.tryToWrite(Disk.folderOf(config.historyFile));
-      if (history.newest() == null) return path + ", new: the first run fills it, " + scope;
+      if (history.newest() == null) {
+        return new Seen(path + ", new: the first run fills it, " + scope);
+      }
       var counts = history.counts();
       var unknown = Hour.range(last.plus(-config.numHours), last)
           .filter(hour -> !counts.knows(hour)).toList();
-      return path + ", " + counts.first().name() + " to " + counts.end().plus(-1).name() + ", "
-          + scope + ", " + unknown.size() + " unknown of the last " + config.numHours
-          + named(unknown);
+      return new Seen(path + ", " + counts.first().name() + " to " + counts.end().plus(-1).name()
+          + ", " + scope + ", " + unknown.size() + " unknown of the last " + config.numHours
+          + named(unknown));
     }
 
     /** The first of them by name, so that one can look what is the matter there. */
@@ -1066,23 +1073,23 @@ final class SpikeNotifier implements Callable<Integer> {
       return names.toString();
     }
 
-    private String tags(Hour last) {
+    private Seen tags(Hour last) {
       var tags = TagHistory.read(config.historyFile);
       var first = last.plus(1 - 24 * TagHistory.DAYS);
       long known = Hour.range(first, last.plus(1)).filter(tags::knows).count();
       var seen = known / 24 + " of " + TagHistory.DAYS + " days known";
-      if (tags.badLines.isEmpty()) return seen;
-      return WARNING + seen + "; " + String.join("; ", tags.badLines);
+      if (tags.badLines.isEmpty()) return new Seen(seen);
+      return new Seen(seen + "; " + String.join("; ", tags.badLines), true);
     }
 
     @SuppressWarnings("try") // the lock is held, not used
-    private String lock() {
+    private Seen lock() {
       try (var lock = Lock.take(config.historyFile)) {
-        return "free";
+        return new Seen("free");
       }
     }
 
-    private String outbox() {
+    private Seen outbox() {
       var ledger = new Ledger(config, true);
       ledger.tryToWrite();
       int waiting = ledger.waiting().size();
@@ -1091,27 +1098,26 @@ final class SpikeNotifier implements Callable<Integer> {
         throw Exit.HISTORY.fault("%s", String.join("; ", ledger.unreadable()));
       }
       var seen = Disk.shown(config.outFolder) + ", " + plural(waiting, "notice") + " waiting";
-      if (waiting == 0) return seen;
-      return WARNING + seen;
+      return new Seen(seen, waiting > 0);
     }
 
     private void sendSamples(Hour last) {
       var made = new ArrayList<Notice>();
       boolean isMade = check("sample", () -> {
         made.add(sample(last));
-        return made.get(0).topic.subject();
+        return new Seen(made.get(0).topic.subject());
       });
       if (!isMade) return;
       var sample = made.get(0);
       var mailer = new Mailer(config, world);
       for (var address : config.mailReceivers()) {
-        check("sample by mail", () -> sent(sample, mailer.to(address)));
+        check("sample by mail", () -> new Seen(sent(sample, mailer.to(address))));
       }
       mailer.close();
       if (config.chats.isEmpty()) say("skip", "sample by webhook", "no [webhook] Url");
       for (var chat : config.chats) {
-        check("sample by " + chat.name(), () -> sent(sample, new Webhook(chat, world))
-            + ", as " + lower(chat.format().name()));
+        check("sample by " + chat.name(), () -> new Seen(sent(sample, new Webhook(chat, world))
+            + ", as " + lower(chat.format().name())));
       }
       if (config.pingUrl == null) say("skip", "watcher", "no [monitor] PingUrl");
       else check("watcher", this::pinged);
@@ -1124,7 +1130,7 @@ final class SpikeNotifier implements Callable<Integer> {
       throw Exit.TRY_LATER.fault("%s: %s: %s", receiver.place(), receiver.name(), outcome.words());
     }
 
-    private String pinged() {
+    private Seen pinged() {
       var host = Http.host(config.pingUrl);
       var failing = Heartbeat.address(config.pingUrl, config.failUrl, Exit.BUG.code, "");
       boolean isFailureKnown = failing != null;
@@ -1133,9 +1139,9 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!bad || !good) {
         throw Exit.TRY_LATER.fault("[monitor] PingUrl: %s did not take each ping", host);
       }
-      if (isFailureKnown) return host + " took a bad and a good ping";
-      return WARNING + host + " took a good ping; how it hears of a failing run is not known (set "
-          + "FailUrl)";
+      if (isFailureKnown) return new Seen(host + " took a bad and a good ping");
+      return new Seen(host + " took a good ping; how it hears of a failing run is not known (set "
+          + "FailUrl)", true);
     }
 
     /** By the code of a real one, so that whoever rewords it sees it at once. */
@@ -6985,10 +6991,8 @@ final class SpikeNotifier implements Callable<Integer> {
     final List<ChatAddress> chats = chats();
 
     final InternetAddress sender = parsed("[email] Sender", null, Config::address, ADDRESS);
-    final List<InternetAddress> recipients =
-        list("[email] Recipient", SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
-    final List<InternetAddress> cc =
-        list("[email] Cc", SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
+    final List<InternetAddress> recipients = addresses("[email] Recipient");
+    final List<InternetAddress> cc = addresses("[email] Cc");
     final String username = text("[email] Username", sender == null ? "" : sender.getAddress());
     final Secret password = secret("[email] Password");
     final String mailHost = parsed("[email] Host", "smtp.gmail.com", Config::host,
@@ -7098,6 +7102,14 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean hasOperator = value.matches(".*\\w[:<>]\\S.*");
       if (isQuoted && hasOperator) return unquoted(value);
       return value;
+    }
+
+    /** A semicolon between two of them begins no comment. */
+    private List<InternetAddress> addresses(String key) {
+      var value = rawText(key);
+      boolean isWhole = value.matches(".*\\s;.*@.*");
+      if (!isWhole) value = withoutComment(value);
+      return listOf(key, value, SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
     }
 
     /** Everybody who gets the mails, each mailbox once, however it is spelled. */
@@ -7396,7 +7408,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** A comment begins with ; or # behind a blank, outside double quotes. */
-    private static String withoutComment(String value) {
+    static String withoutComment(String value) {
       boolean quoted = false;
       for (int i = 0; i < value.length(); i++) {
         char c = value.charAt(i);
@@ -7557,11 +7569,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** A JSON list of texts, or words between separators, in quotes or without. */
     <T> List<T> list(String key, String separators, Function<String, T> parse, String expected) {
-      asked.add(key);
-      var value = values.getOrDefault(key, "");
-      boolean holdsMore = separators.contains(";") && value.matches(".*\\s;.*@.*"); // addresses
-      var text = value;
-      if (!holdsMore) text = withoutComment(value);
+      return listOf(key, withoutComment(rawText(key)), separators, parse, expected);
+    }
+
+    <T> List<T> listOf(String key, String text, String separators, Function<String, T> parse,
+        String expected) {
       var list = new ArrayList<T>();
       try {
         for (var word : words(text, separators)) list.add(parse.apply(word));
