@@ -752,39 +752,45 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** By Repeat, from the ledger alone. What is older than what was told opens nothing. */
-    private boolean shouldNotify(Spike spike) {
+    private boolean shouldNotify(Spike spike, Judge judge) {
       var newest = ledger.newest(Kind.SPIKE, last);
       if (newest != null && newest.hour.isAfter(spike.hour())) return false;
-      var open = openEpisode(spike.hour());
+      var open = openEpisode(spike.hour(), judge);
       if (open == null || wasFalseEnd(newest, spike.hour())) return true;
       return config.repeat.shouldNotify(spike.count(), open.facts.count());
     }
 
-    /** Null where none is open, and where one that is may have ended in hours that are unknown. */
-    private Notice openEpisode(Hour hour) {
+    /**
+     * Null where none is open, and where one that is has ended since, though nobody was told yet,
+     * or may have ended in hours that are unknown.
+     */
+    private Notice openEpisode(Hour hour, Judge judge) {
       var open = ledger.open(Kind.SPIKE, hour);
       if (open == null) return null;
-      var since = Hour.range(open.topic.hour().plus(1), hour);
-      if (since.anyMatch(each -> !history.knows(each))) return null;
+      for (var each : Hour.range(open.topic.hour().plus(1), hour).toList()) {
+        boolean goesOn = history.knows(each) && !(judge.verdict(each) instanceof Calm);
+        if (!goesOn) return null;
+      }
       return open;
     }
 
     /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
     private void notify(Spike spike, Judge judge) {
       boolean isTold = ledger.find(spike.hour(), Kind.SPIKE) != null;
-      if (isTold || !shouldNotify(spike)) return;
+      if (isTold || !shouldNotify(spike, judge)) return;
       var writer = new NoticeWriter(config, judge, tags, world);
       var tickets = tickets(spike.hour(), spike.count());
       boolean isKept = tickets.isWhole() && tickets.size() <= TagHistory.MOST_TICKETS;
       tags.put(spike.hour(), tickets.size(), tickets.tagCounts());
-      add(writer.spike(spike, episodeOf(spike.hour()), tickets, inProgress(spike.hour())));
+      var told = episodeOf(spike.hour(), judge);
+      add(writer.spike(spike, told, tickets, inProgress(spike.hour())));
       if (!isKept) tags.forget(spike.hour());
     }
 
     /** What was told of the open episode that the hour goes on; empty when it opens one. */
-    private List<Notice> episodeOf(Hour hour) {
+    private List<Notice> episodeOf(Hour hour, Judge judge) {
       var newest = ledger.newest(Kind.SPIKE, hour);
-      boolean goesOn = wasFalseEnd(newest, hour) || openEpisode(hour) != null;
+      boolean goesOn = wasFalseEnd(newest, hour) || openEpisode(hour, judge) != null;
       if (!goesOn) return List.of();
       return told(ledger.read(newest));
     }
@@ -828,7 +834,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (ledger.find(last, Kind.TAG) != null) return;
       var surges = new TagRule(tags, config.zone).surges(last, hour ->
           history.knows(hour) && judge.verdict(hour) instanceof Spike,
-          hour -> ledger.find(hour, Kind.TAG) != null, config.omittedTags);
+          hour -> ledger.mayBeHeard(ledger.find(hour, Kind.TAG)), config.omittedTags);
       if (surges.isEmpty()) return;
       var tickets = tickets(last, history.at(last));
       add(new NoticeWriter(config, judge, tags, world).tag(last, surges, tickets));
@@ -3697,10 +3703,14 @@ final class SpikeNotifier implements Callable<Integer> {
       if (newest == null || newest.kind != opening) return null;
       Notice heard = null;
       for (var entry : episode(read(newest))) {
-        boolean isHeard = entry.isWaiting() || read(entry).isHeard();
-        if (isHeard && !entry.hour.isAfter(upTo)) heard = read(entry);
+        if (mayBeHeard(entry) && !entry.hour.isAfter(upTo)) heard = read(entry);
       }
       return heard;
+    }
+
+    /** Whether somebody has heard of it or still may; not of null. */
+    boolean mayBeHeard(FiledNotice entry) {
+      return entry != null && (entry.isWaiting() || read(entry).isHeard());
     }
 
     /** What waits, the newest first. */
@@ -5810,8 +5820,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private Threshold withTheHourBefore(Hour hour, Baseline usual) {
       var before = usualBefore(hour, usual);
       if (before == null) return null;
-      double excess = counts.at(hour.plus(-1)) - before.mean;
-      double tickets = usual.mean + rule.deviations * deviationOf(usual, before) - excess;
+      double tickets = usual.mean + rule.deviations * deviationOf(usual, before)
+          - excess(hour.plus(-1), before);
       return new Threshold("Deviations", () -> "with the hour before " + decimal(rule.deviations)
           + " deviations of both", tickets, false);
     }
@@ -5820,8 +5830,12 @@ final class SpikeNotifier implements Callable<Integer> {
       var usual = baselines.of(hour);
       var before = usualBefore(hour, usual);
       if (before == null) return null;
-      double excess = counts.at(hour) - usual.mean + counts.at(hour.plus(-1)) - before.mean;
+      double excess = excess(hour, usual) + excess(hour.plus(-1), before);
       return excess / deviationOf(usual, before);
+    }
+
+    private double excess(Hour hour, Baseline usual) {
+      return counts.at(hour) - usual.mean;
     }
 
     /** What the hour before usually holds, if both hours can be seen together; else null. */

@@ -24,6 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.Desk.Trouble;
+import org.subethamail.smtp.RejectException;
 import spikenotifier.SpikeNotifier.*;
 
 /** Whole stories, hour by hour: what is told of spikes, stops, tags and a desk that opens. */
@@ -141,6 +142,20 @@ class EpisodesTest extends Deliveries {
       later(1);
       assertEquals(List.of("0 9 tickets with checkout_error at acme from 16:00 to 17:00 UTC, "
           + "Tue 10 Nov."), told(6));
+    }
+
+    @Test
+    void that_nobody_took_is_told_anew() throws IOException {
+      desk(new Desk(hour -> 20, (hour, i) -> hour.since(NOW) >= 0 && hour.since(NOW) < 3 && i < 9));
+      weekly("");
+      mail.mood = (stage, what) -> {
+        if (stage.equals("recipient")) throw new RejectException(550, "no such user");
+      };
+      run(Exit.TRY_LATER);
+      assertEquals(List.of("2026-11-10T13.tag.json"), files("refused"));
+      mail.mood = (stage, what) -> { };
+      later(1);
+      assertEquals(1, told(4).size());
     }
 
     @Test

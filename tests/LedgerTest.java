@@ -434,12 +434,16 @@ class LedgerTest extends Deliveries {
 
     @Test
     void of_three_weeks_keeps_its_root() throws IOException {
-      known(600, 10);
+      var begin = Hour.parse("2026-10-20T13");
+      desk(hour -> hour.isBefore(begin) ? 10 : 40);
+      config("misc/NumHours = 2000");
+      Fakes.known(folder, NOW.plus(-2000), begin, 10);
+      Fakes.known(folder, begin, NOW, 40);
       run(Exit.OK);
       var file = file("sent", SPIKE);
-      var old = Fakes.read(file).replace("2026-11-10T13", "2026-10-20T13");
+      var old = Fakes.read(file).replace(NOW.name(), begin.name());
       Files.delete(file);
-      Files.writeString(folder.resolve("out/sent/2026-10-20T13.spike.json"), old);
+      Files.writeString(folder.resolve("out/sent/" + begin.name() + ".spike.json"), old);
       mail.received.clear();
       run(Exit.OK);
       assertTrue(mail.received.get(0).header("References").startsWith("<2026-10-20T13-episode@"),
@@ -464,6 +468,25 @@ class LedgerTest extends Deliveries {
     }
 
     /** The check of the day failed in its first calm hour, so its end is told an hour late. */
+    /** Its calm hour could not be checked, so its end waits, but the next spike does not. */
+    @Test
+    void is_over_for_the_next_spike_though_its_end_waits() throws IOException {
+      desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
+      config("spike/Repeat = first");
+      run(Exit.OK);
+      desk.trouble = Trouble.always("search/count", answer(500, ""));
+      later(1);
+      run(Exit.ZENDESK);
+      later(1);
+      run(Exit.ZENDESK);
+      assertEquals(List.of(SPIKE, "2026-11-10T15.spike.json"), files("sent"));
+      desk.trouble = Trouble.NONE;
+      later(1);
+      run(Exit.OK);
+      assertEquals(List.of(SPIKE, "2026-11-10T15.spike.json", "2026-11-10T16.clear.json"),
+          files("sent"));
+    }
+
     @Test
     void that_ended_unchecked_is_over_all_the_same() throws IOException {
       desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
