@@ -751,13 +751,22 @@ final class SpikeNotifier implements Callable<Integer> {
       return List.copyOf(hours);
     }
 
-    /** By Repeat, from the ledger alone. What is older than what was told opens nothing. */
+    /** By Repeat, from the ledger alone. */
     private boolean shouldNotify(Spike spike, Judge judge) {
+      if (leadsToTold(spike.hour(), judge)) return false;
       var newest = ledger.newest(Kind.SPIKE, last);
-      if (newest != null && newest.hour.isAfter(spike.hour())) return false;
       var open = openEpisode(spike.hour(), judge);
       if (open == null || wasFalseEnd(newest, spike.hour())) return true;
       return config.repeat.shouldNotify(spike.count(), open.facts.count());
+    }
+
+    /** Whether a later hour of the same spike was told, whose notices say since when it goes on. */
+    private boolean leadsToTold(Hour hour, Judge judge) {
+      for (var each : Hour.range(hour.plus(1), last.plus(1)).toList()) {
+        if (ledger.find(each, Kind.SPIKE) != null) return true;
+        if (history.knows(each) && judge.verdict(each) instanceof Calm) return false;
+      }
+      return false;
     }
 
     /**
@@ -2453,6 +2462,8 @@ final class SpikeNotifier implements Callable<Integer> {
       } else {
         world.info("%s: counted again, %s instead of %d".formatted(hour, plural(count, "ticket"),
             before));
+        boolean isMuchMore = count * 5 > before * 6;
+        if (isMuchMore) tags.forget(hour); // its tags are read again, too
       }
       recheck(hour);
       recheck(hour.plus(1));
@@ -2597,8 +2608,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * Last come those that gave no answer in this episode: a few of them end the mail of a run, for
-     * which nobody else is to wait each time.
+     * Last come those that gave no answer in this episode, or to what waits: a few of them end the
+     * mail of a run, for which nobody else is to wait each time.
      */
     private List<Receiver> inTurn(Notice notice) {
       var inTurn = new ArrayList<Receiver>();
@@ -2612,7 +2623,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private boolean wasTried(Receiver receiver, Notice notice) {
-      for (var entry : ledger.episode(notice)) {
+      var entries = ledger.episode(notice);
+      entries.addAll(ledger.waiting());
+      for (var entry : entries) {
         if (ledger.read(entry).tries.containsKey(receiver.name())) return true;
       }
       return false;
@@ -2821,9 +2834,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * Final is only what is the receiver's own, a 5yz to RCPT: what is said of sender, text or a
-     * limit of the day (5.4.5, Gmail) may be mended. Postfix says at RCPT what it has against the
-     * sender, too.
+     * Final is only what is the receiver's own, a 5yz to RCPT: what is said of sender, text, relay,
+     * policy (5.7.x) or a limit of the day (5.4.5, Gmail) may be mended. Servers say at RCPT what
+     * they have against the sender, too.
      */
     private Outcome outcome(String stage, Reply reply) {
       if (reply.code == 530) {
@@ -2831,15 +2844,17 @@ final class SpikeNotifier implements Callable<Integer> {
             + " (set Password, or TokenUrl and its client)");
       }
       if (stage.equals(".") && reply.isYes()) return new Outcome(Fate.ACCEPTED, reply.words);
-      boolean isDailyLimit = reply.words.contains("5.4.5");
       boolean isOfSender = stage.equals("MAIL")
           || reply.words.matches("(?i).*(\\b5\\.1\\.[78]\\b"
               + "|(sender address|sender|client host|helo command) rejected).*");
+      boolean mayBeMended = reply.words.matches("(?i).*(\\b5\\.(4\\.5|7\\.\\d+)\\b"
+          + "|relay|blocked|block list|blocklist|blacklist|spam|policy|authenticat).*");
       var words = reply.words;
       if (isOfSender && reply.isFinalNo()) words += " (check Sender)";
-      boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isDailyLimit && !isOfSender;
+      boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isOfSender && !mayBeMended;
       if (isFinal) return new Outcome(Fate.REFUSED, words);
-      if (stage.equals(".")) return new Outcome(Fate.UNCONFIRMED, words);
+      boolean isOfText = stage.equals(".") && reply.isFinalNo(); // so that it is not tried for ever
+      if (isOfText) return new Outcome(Fate.UNCONFIRMED, words);
       return new Outcome(Fate.PUT_OFF, words);
     }
 
@@ -5657,14 +5672,12 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     List<TagVerdict> surges(Hour hour, Predicate<Hour> isSpike, Predicate<Hour> isTold,
         Collection<String> omitted) {
-      Predicate<Hour> isSpikeNear = each ->
-          Hour.range(each.plus(-QUIET), each.plus(1)).anyMatch(isSpike);
-      if (isSpikeNear.test(hour)) return List.of();
+      if (Hour.range(hour.plus(-QUIET), hour.plus(1)).anyMatch(isSpike)) return List.of();
       var fresh = new ArrayList<TagVerdict>();
       var told = new ArrayList<TagVerdict>();
       for (var verdict : verdicts(hour, omitted)) {
         if (!verdict.surge) continue;
-        if (wasTold(hour, verdict.tag, isTold.or(isSpikeNear))) told.add(verdict);
+        if (wasTold(hour, verdict.tag, isTold.or(isSpike))) told.add(verdict);
         else fresh.add(verdict);
       }
       if (fresh.isEmpty()) return List.of();

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.Map;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -468,6 +469,28 @@ class LedgerTest extends Deliveries {
     }
 
     /** The check of the day failed in its first calm hour, so its end is told an hour late. */
+    /** It came to light after the next had been told, with calm between: late, but news. */
+    @Test
+    void is_told_late_though_the_next_was_told_before() throws IOException {
+      var isFound = new AtomicBoolean();
+      desk(hour -> hour.equals(NOW) && isFound.get() ? 200 : hour.equals(NOW.plus(2)) ? 40 : 10);
+      for (int i = 0; i < 3; i++) {
+        run(Exit.OK);
+        later(1);
+      }
+      assertEquals(List.of("2026-11-10T15.spike.json"), files("sent"));
+      isFound.set(true);
+      for (int i = 0; i < 3; i++) {
+        run(Exit.OK);
+        later(1);
+      }
+      assertEquals(List.of(SPIKE, "2026-11-10T15.spike.json", "2026-11-10T16.clear.json"),
+          files("sent"));
+      var late = mail.received.get(2).text();
+      assertTrue(late.startsWith("200 tickets at acme from 13:00 to 14:00 UTC, Tue 10 Nov.\n"
+          + "This notice comes late, on Tue 10 Nov at 17:07 UTC.\n"), late);
+    }
+
     /** Its calm hour could not be checked, so its end waits, but the next spike does not. */
     @Test
     void is_over_for_the_next_spike_though_its_end_waits() throws IOException {

@@ -333,6 +333,57 @@ class MailTest extends Deliveries {
       }
     }
 
+    /** What a relay says of us at RCPT, and what may be mended there: in the next run it is. */
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "554 5.7.1 <a@acme.example>: Relay access denied",
+        "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.spamhaus.org",
+        "550 5.7.1 authentication required", "550 5.7.54 SMTP; Unable to relay",
+        "550 relaying denied", "550 Blocked by policy",
+    })
+    void waits_where_the_server_refuses_us_and_not_the_receiver(String reply) throws IOException {
+      try (var smtp = smtp("RCPT TO", reply)) {
+        run(Exit.TRY_LATER);
+        assertEquals(List.of(SPIKE), files("outbox"));
+        smtp.script("RCPT TO", "250 ok");
+        run(Exit.OK);
+        assertEquals(2, smtp.mails.size());
+      }
+    }
+
+    /** A reply 4yz to the text is a no: nothing was taken, however often it is said. */
+    @Test
+    void is_tried_in_each_run_while_the_server_puts_its_text_off() throws IOException {
+      try (var smtp = smtp(".", "451 4.7.1 try again later")) {
+        config("spike/AllClear = no\nemail/Recipient = a@acme.example");
+        for (int i = 0; i < 20; i++) {
+          run(Exit.TRY_LATER);
+          later(1);
+        }
+        smtp.script(".", "250 ok");
+        run(Exit.OK);
+        assertEquals(1, smtp.mails.size());
+      }
+    }
+
+    /** Two hang in each episode; the third is told at once from the second one on. */
+    @Test
+    void reaches_who_answers_before_who_was_silent_in_an_episode_before() throws IOException {
+      desk(hour -> hour.isBefore(NOW) || hour.since(NOW) % 6 != 0 ? 10 : 60);
+      timeout = Duration.ofMillis(500);
+      try (var smtp = smtp("RCPT TO:<a@", "HANG", "RCPT TO:<b@", "HANG")) {
+        config("spike/AllClear = no\n"
+            + "email/Recipient = a@acme.example, b@acme.example, c@acme.example");
+        for (int i = 0; i < 6; i++) {
+          run();
+          later(1);
+        }
+        assertEquals(1, smtp.mails.size());
+        run();
+        assertEquals(2, smtp.mails.size());
+      }
+    }
+
     @Test
     void says_nothing_of_ports_where_there_is_no_such_host() throws IOException {
       config("email/Security = tls\nemail/Host = no-such-host.invalid\nkept = yes");
