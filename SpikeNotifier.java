@@ -2847,15 +2847,23 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isOfSender = stage.equals("MAIL")
           || reply.words.matches("(?i).*(\\b5\\.1\\.[78]\\b"
               + "|(sender address|sender|client host|helo command) rejected).*");
-      boolean mayBeMended = reply.words.matches("(?i).*(\\b5\\.(4\\.5|7\\.\\d+)\\b"
-          + "|relay|blocked|block list|blocklist|blacklist|spam|policy|authenticat).*");
       var words = reply.words;
       if (isOfSender && reply.isFinalNo()) words += " (check Sender)";
-      boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isOfSender && !mayBeMended;
+      boolean isFinal = stage.equals("RCPT") && reply.isFinalNo() && !isOfSender
+          && isOfMailbox(reply.words);
       if (isFinal) return new Outcome(Fate.REFUSED, words);
       boolean isOfText = stage.equals(".") && reply.isFinalNo(); // so that it is not tried for ever
       if (isOfText) return new Outcome(Fate.UNCONFIRMED, words);
       return new Outcome(Fate.PUT_OFF, words);
+    }
+
+    /** Whether a 5yz to RCPT is, by its enhanced code (RFC 3463), or else by its words. */
+    private static boolean isOfMailbox(String words) {
+      boolean hasCode = words.matches(".*\\b5\\.\\d+\\.\\d+\\b.*");
+      if (hasCode) return !words.matches(".*\\b5\\.(1\\.[78]|3\\.\\d+|4\\.5|7\\.\\d+)\\b.*");
+      var withoutAddresses = words.replaceAll("\\S*@\\S*", "");
+      return !withoutAddresses.matches("(?i).*(relay|blocked|block ?list|blacklist|spam|policy"
+          + "|authenticat).*");
     }
 
     /** Whatever happens to QUIT, what was accepted stays so. */

@@ -351,6 +351,19 @@ class MailTest extends Deliveries {
       }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "550 5.1.1 <antispam@acme.example>: no such user", "550 no such user policy@acme.example",
+        "550 5.4.1 Recipient address rejected: Access denied", "550 5.2.1 mailbox disabled",
+    })
+    void is_refused_where_the_server_has_no_such_receiver(String reply) throws IOException {
+      try (var smtp = smtp("RCPT TO", reply)) {
+        run(Exit.TRY_LATER);
+        assertEquals(List.of(SPIKE), files("refused"));
+        assertEquals(0, smtp.mails.size());
+      }
+    }
+
     /** A reply 4yz to the text is a no: nothing was taken, however often it is said. */
     @Test
     void is_tried_in_each_run_while_the_server_puts_its_text_off() throws IOException {
