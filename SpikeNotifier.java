@@ -7656,7 +7656,7 @@ final class SpikeNotifier implements Callable<Integer> {
       holdsSecrets |= inFile != null;
       if (offline) return null;
       boolean isOfExample = inFile != null && inFile.startsWith("paste-the-");
-      check(key, !isOfExample, "'" + inFile + "'", "your own in place of the example's");
+      check(key, !isOfExample, "is still the example's", "your own");
 
       var secret = inEnvironment(key);
       if (secret == null && command != null) return printed(key + "Command", command);

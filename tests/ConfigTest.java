@@ -288,6 +288,15 @@ class ConfigTest extends Unit {
           + " (expected a command that prints the secret)", thrown.getMessage());
     }
 
+    /** In words, since the program shows no secret, not even this one. */
+    @Test
+    void names_a_secret_that_is_still_the_example() {
+      var ini = with("zendesk", "ClientSecret = paste-the-secret-here");
+      var thrown = assertThrows(Fault.class, () -> read(ini, Map.of()));
+      assertEquals(folder.resolve("auth.ini") + ": [zendesk] ClientSecret: is still the example's "
+          + "(expected your own)", thrown.getMessage());
+    }
+
     @Test
     void refuses_a_secret_that_the_locale_has_garbled() {
       var env = Map.of("SPIKE_EMAIL_PASSWORD", "p\uFFFD\uFFFDss");
