@@ -214,6 +214,7 @@ final class SpikeNotifier implements Callable<Integer> {
     var config = Config.read(configFile, world);
     int code;
     try {
+      config.warnings().forEach(world::warn);
       config.refuseMistakes();
       code = runLocked(config).code;
     } catch (RuntimeException | Error e) { // here, so that the watcher hears of it
@@ -1022,6 +1023,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Seen config() {
       var read = Config.read(file, world);
+      for (var warning : read.warnings()) say("WARN", "config", warning);
       read.refuseMistakes();
       world.tls(); // of SSL_CERT_FILE
       config = read;
@@ -2980,6 +2982,10 @@ final class SpikeNotifier implements Callable<Integer> {
             + "SSL_CERT_FILE)";
       }
       if (hasCause(e, UnknownHostException.class)) return "";
+      if (hasCause(e, ConnectException.class)) return " (check Host and Port)";
+      if (String.valueOf(e.getMessage()).startsWith("STARTTLS is required")) {
+        return " (check Host, Port and Security; none is for this machine only)";
+      }
       boolean isTls = config.security == Security.TLS;
       if (isTls && config.mailPort != 465) return " (Port 587 and 25 want Security = starttls)";
       if (!isTls && config.mailPort == 465) return " (Port 465 wants Security = tls)";
@@ -7116,14 +7122,13 @@ final class SpikeNotifier implements Callable<Integer> {
     /** For commands that read the history alone: secrets and mail are not asked for. */
     static Config readOffline(Path file, World world) {
       var config = new Config(file, world, true);
+      config.warnings().forEach(world::warn);
       config.refuseMistakes();
       return config;
     }
 
     /** @throws Fault CONFIG with every mistake, one a line */
     void refuseMistakes() {
-      warnOfUnknownKeys();
-      warnIfOthersCanRead();
       if (!mistakes.isEmpty()) throw Exit.CONFIG.fault("%s", String.join("\n", mistakes));
     }
 
@@ -7198,7 +7203,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var id = text(idKey, null);
       var secret = secret(secretKey);
       if (id == null && secret == null) return null;
-      var both = "both ClientId and ClientSecret of an OAuth client";
+      var both = "ClientId and ClientSecret, or ClientSecretCommand, of an OAuth client";
       check(idKey, id != null, "missing", both);
       check(secretKey, secret != null, "missing", both);
       if (id == null || secret == null) return null;
@@ -7610,10 +7615,14 @@ final class SpikeNotifier implements Callable<Integer> {
     <T> List<T> listOf(String key, String text, String separators, Function<String, T> parse,
         String expected) {
       var list = new ArrayList<T>();
+      var wrong = text; // as a whole, until its words are known
       try {
-        for (var word : words(text, separators)) list.add(parse.apply(word));
+        for (var word : words(text, separators)) {
+          wrong = word;
+          list.add(parse.apply(word));
+        }
       } catch (IllegalArgumentException | DateTimeException e) {
-        check(key, false, "'" + oneLine(text) + "'", "a list of " + expected);
+        check(key, false, "'" + oneLine(wrong) + "'", "a list of " + expected);
       }
       return list;
     }
@@ -7709,34 +7718,36 @@ final class SpikeNotifier implements Callable<Integer> {
       return line;
     }
 
-    void warnIfOthersCanRead() {
-      if (!holdsSecrets || offline) return;
+    /** Of keys that nothing asks for, and of secrets that others can read. */
+    List<String> warnings() {
+      var warnings = new ArrayList<String>();
+      for (var key : values.keySet()) {
+        if (!asked.contains(key)) warnings.add(shown() + ": " + unknownKey(key));
+      }
+      if (holdsSecrets && !offline) warnIfOthersCanRead(warnings);
+      return warnings;
+    }
+
+    private void warnIfOthersCanRead(List<String> warnings) {
       try {
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
         boolean isOwn = Files.getOwner(file).getName().equals(System.getProperty("user.name"));
         boolean groupReads = isOwn && rights.charAt(3) == 'r'; // root's file is read no other way
         boolean allRead = rights.charAt(6) == 'r';
         if (!groupReads && !allRead) return;
-        world.warn("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s"
+        warnings.add("%1$s: holds secrets and others can read it (%2$s): chmod 600 %1$s"
             .formatted(Disk.shown(file), rights));
       } catch (IOException e) {
         world.detail(Disk.shown(file) + ": its rights are not known");
       }
     }
 
-    /** A warning for each key of the file that nothing asks for. */
-    void warnOfUnknownKeys() {
-      for (var key : values.keySet()) {
-        if (asked.contains(key)) continue;
-        var section = key.replaceFirst("] .*", "]");
-        boolean isName = key.matches("\\[[\\w -]*] \\w*");
-        if (isName) { // else it may be a piece of a password
-          world.warn(shown() + ": " + key + ": unknown key, ignored (" + known(section) + ")");
-        } else {
-          world.warn(shown() + ": " + section + " has a line whose key is no word, ignored "
-              + "(expected Key = value)");
-        }
-      }
+    private String unknownKey(String key) {
+      var section = key.replaceFirst("] .*", "]");
+      boolean isName = key.matches("\\[[\\w -]*] \\w*");
+      if (isName) return key + ": unknown key, ignored (" + known(section) + ")";
+      // its words are not quoted, since they may be a piece of a password
+      return section + " has a line whose key is no word, ignored (expected Key = value)";
     }
 
     /** The keys of that section, or the sections where it is none. */

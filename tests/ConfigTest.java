@@ -38,7 +38,9 @@ class ConfigTest extends Unit {
 
     private Config read(String ini, Map<String, String> env) {
       var file = write("auth.ini", ini);
-      var config = Config.read(file, world(env));
+      var world = world(env);
+      var config = Config.read(file, world);
+      config.warnings().forEach(world::warn);
       config.refuseMistakes();
       return config;
     }
@@ -193,6 +195,8 @@ class ConfigTest extends Unit {
         "spike | TimeZone = Berlin | 'Berlin' (expected a zone such as Europe/Berlin)",
         "spike | IgnoredDays = 25.12.2026 | '25.12.2026' (expected a list of dates such as "
             + "2026-12-25)",
+        "email | Cc = a@acme.example, Bob | 'Bob' (expected a list of addresses such as "
+            + "a@example.com, b@example.com)",
         "email | Host = smtp.example.com:587 | 'smtp.example.com:587' (expected a host name alone; "
             + "the port belongs to Port)",
         "email | Security = none | none to smtp.gmail.com (expected starttls or tls; none is for "

@@ -21,6 +21,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Properties;
+import java.util.function.ToLongFunction;
 import spikenotifier.SpikeNotifier.Hour;
 import spikenotifier.SpikeNotifier.World;
 
@@ -44,23 +45,29 @@ final class Demo {
   private static int run() throws IOException, MessagingException {
     clear(FOLDER);
     Files.createDirectories(FOLDER);
-    int code = run("auth.ini", SURGE, "alert");
+    int code = run("auth.ini", Desk::usual, SURGE, "alert");
     if (code != 0) return code; // the program has said why
     SpikeNotifier.execute(World.real(), "report", "-q", "-c", FOLDER + "/auth.ini");
     Files.copy(FOLDER.resolve("out/report.html"), FOLDER.resolve("report.html"));
     System.out.println("\nNow a tag that surges within a calm total:");
-    code = run("calm.ini", TAGGED, "tag");
+    code = run("calm.ini", hour -> 22 + hour.number() % 5, TAGGED, "tag");
+    System.out.println("The first mail is by auth.ini, the second by calm.ini. Why the first hour "
+        + "is a spike:\n.jbang/jbangw --quiet SpikeNotifier.java explain "
+        + Hour.of(Instant.now()).plus(-1).name() + " -c " + FOLDER + "/auth.ini");
     System.out.println("Look at alert.html, alert.eml, tag.html and report.html in " + FOLDER
         + ".");
     return code;
   }
 
-  /** @param more tickets of the last full hour, each with the same tag */
-  private static int run(String name, long more, String shown)
+  /**
+   * @param usual tickets an hour; even ones where the total is to stay calm at any time of day
+   * @param more  tickets of the last full hour, each with the same tag
+   */
+  private static int run(String name, ToLongFunction<Hour> usual, long more, String shown)
       throws IOException, MessagingException {
     var surge = Hour.of(Instant.now()).plus(-1);
     try (var mail = new Mailbox();
-        var desk = new Desk(hour -> Desk.usual(hour) + (hour.equals(surge) ? more : 0),
+        var desk = new Desk(hour -> usual.applyAsLong(hour) + (hour.equals(surge) ? more : 0),
             (hour, i) -> hour.equals(surge) && i < more)) {
       var ini = FOLDER.resolve(name);
       Files.writeString(ini, """

@@ -97,6 +97,15 @@ class DoctorTest extends Deliveries {
     }
 
     @Test
+    void warns_of_a_key_that_is_misspelled() throws IOException {
+      config("spike/Treshold = 1");
+      var outcome = run(Exit.OK, "doctor");
+      assertEquals("", outcome.err());
+      assertTrue(outcome.out().startsWith("WARN  config: " + folder.resolve("auth.ini")
+          + ": [spike] Treshold: unknown key, ignored (expected "), outcome.out());
+    }
+
+    @Test
     void warns_of_a_query_that_does_nothing() throws IOException {
       config("zendesk/Query = taggs:vip\ndefault/SpikeDB = out/other.csv");
       assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: taggs:vip: 1720 of 1720 "

@@ -398,6 +398,22 @@ class MailTest extends Deliveries {
     }
 
     @Test
+    void says_what_to_check_where_nobody_listens_or_nobody_encrypts() throws IOException {
+      try (var smtp = smtp()) {
+        config("email/Security = starttls");
+        var line = run(Exit.TRY_LATER).err().lines().findFirst().orElseThrow();
+        assertTrue(line.startsWith("[email] localhost:" + smtp.port() + ": STARTTLS is required"),
+            line);
+        assertTrue(line.endsWith(" (check Host, Port and Security; none is for this machine only)"),
+            line);
+      }
+      config("email/Port = 1");
+      later(1);
+      var line = run(Exit.TRY_LATER).err().lines().findFirst().orElseThrow();
+      assertTrue(line.endsWith("localhost:1: no connection (check Host and Port)"), line);
+    }
+
+    @Test
     void says_nothing_of_ports_where_there_is_no_such_host() throws IOException {
       config("email/Security = tls\nemail/Host = no-such-host.invalid\nkept = yes");
       var line = run(Exit.TRY_LATER).err().lines().findFirst().orElseThrow();

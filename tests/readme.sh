@@ -72,10 +72,12 @@ first_command_is_clean() {
     follow 'tests/Demo.java' > "$work/demo" 2>&1 || { cat "$work/demo"; return 1; }
     tail -n 1 "$work/demo"
     tail -n 1 "$work/demo" | grep -q '^Look at alert.html, alert.eml, tag.html and report.html in out/demo' &&
-        ! grep -q "$(printf '\033')" "$work/demo" && [ -s "$copy/out/demo/alert.html" ]
+        ! grep -q "$(printf '\033')" "$work/demo" && [ -s "$copy/out/demo/alert.html" ] &&
+        grep -q '^Subject: Ticket Spike Alert! 9 with checkout_error in 2 hours' "$work/demo"
 }
 check 'the first command: the demo, without escape codes' first_command_is_clean
 check 'the second command names a script that is there' test -f "$copy/$(block sh SpikeNotifierTest | awk '{print $NF}')"
+check 'explain of the demo, as the demo says' as_newcomer "$(grep ' explain .* -c out/demo/auth.ini' "$work/demo")"
 check 'backtest of the demo, as the page says' \
     as_newcomer "$(grep -o 'jbang --quiet SpikeNotifier.java backtest -c out/demo/auth.ini' README.md | head -n 1) --per-month 2"
 
