@@ -7087,6 +7087,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Config(Path file, World world, boolean offline) {
       super(file, world, offline);
+      warnIfOthersCanRead();
       boolean hasSignIn = zendeskClient != null || credentials != null;
       check("[zendesk] ClientId", hasSignIn || isWrong("[zendesk] ClientSecret"), "missing",
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
@@ -7288,6 +7289,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
 
     final List<String> mistakes = new ArrayList<>(); // a line each
+    private final List<String> warnings = new ArrayList<>();
     private final Set<String> wrongKeys = new HashSet<>();
     final Path folder; // the INI's own, which every path is relative to
     protected final List<String> secrets = new ArrayList<>();
@@ -7340,8 +7342,8 @@ final class SpikeNotifier implements Callable<Integer> {
               + "chmod 600 %1$s", Disk.shown(file), rights);
         }
         if (rights.charAt(4) == 'w') {
-          world.warn("%1$s: its group may write it (%2$s), and so run commands as this user: chmod "
-              .formatted(Disk.shown(file), rights) + "600 " + Disk.shown(file));
+          warnings.add("%1$s: its group may write it (%2$s), and so run commands as this user: "
+              .formatted(Disk.shown(file), rights) + "chmod 600 " + Disk.shown(file));
         }
       } catch (IOException | UnsupportedOperationException e) {
         world.detail(Disk.shown(file) + ": its owner is not known");
@@ -7718,17 +7720,17 @@ final class SpikeNotifier implements Callable<Integer> {
       return line;
     }
 
-    /** Of keys that nothing asks for, and of secrets that others can read. */
+    /** Of its rights, and of keys that nothing has asked for. */
     List<String> warnings() {
-      var warnings = new ArrayList<String>();
+      var all = new ArrayList<>(warnings);
       for (var key : values.keySet()) {
-        if (!asked.contains(key)) warnings.add(shown() + ": " + unknownKey(key));
+        if (!asked.contains(key)) all.add(shown() + ": " + unknownKey(key));
       }
-      if (holdsSecrets && !offline) warnIfOthersCanRead(warnings);
-      return warnings;
+      return all;
     }
 
-    private void warnIfOthersCanRead(List<String> warnings) {
+    void warnIfOthersCanRead() {
+      if (!holdsSecrets || offline) return;
       try {
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
         boolean isOwn = Files.getOwner(file).getName().equals(System.getProperty("user.name"));
