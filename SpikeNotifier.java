@@ -250,7 +250,12 @@ final class SpikeNotifier implements Callable<Integer> {
   void explain(
       @Parameters(paramLabel = "HOUR", description = "a UTC hour, e.g. 2026-11-24T13") Hour hour) {
     var config = Config.readOffline(configFile, world);
-    new Explanation(config, History.read(config.historyFile), hour).print(world, json);
+    var counts = History.read(config.historyFile);
+    if (counts.hours().isEmpty()) {
+      throw Exit.HISTORY.fault("%s: holds no hour (the first run fills it)",
+          Disk.shown(config.historyFile));
+    }
+    new Explanation(config, counts, hour).print(world, json);
   }
 
   @Command(mixinStandardHelpOptions = true,
@@ -293,6 +298,9 @@ final class SpikeNotifier implements Callable<Integer> {
   void completion(
       @Parameters(paramLabel = "NAME", arity = "0..1", defaultValue = "spike-notifier",
           description = "the command that you call (default: spike-notifier)") String name) {
+    if (!name.matches("[A-Za-z0-9_][A-Za-z0-9_.-]*")) {
+      throw Exit.USAGE.fault("completion '%s': expected the name of a command", name);
+    }
     world.out.print(AutoComplete.bash(name, commandLine(world)));
     world.out.flush();
   }
@@ -616,7 +624,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /**
      * That hour alone, from its own past: no other's notice is sent, and what runs have judged
-     * stays as it is. What is older than a week is printed only.
+     * stays as it is. What is older than a week is told in a dry run only.
      */
     Exit run(Hour chosen) {
       zendesk.warnOfApiToken();
@@ -654,7 +662,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var judge = new Judge(rule, history.counts());
       var verdict = judge.verdict(chosen);
       verdicts.put(chosen, verdict);
-      boolean isNews = newest.since(chosen) < Hour.NEWS;
+      boolean isNews = isDryRun || newest.since(chosen) < Hour.NEWS;
+      if (!isNews) world.warn("--hour " + chosen.name() + ": older than a week, so it is not told");
       if (isNews && verdict instanceof Spike spike) notify(spike, judge);
       boolean tellsEnd = isNews && isChecked && !isInMemory;
       if (verdict instanceof Calm calm && tellsEnd) notifyOfEnd(calm, judge);
@@ -1004,7 +1013,7 @@ final class SpikeNotifier implements Callable<Integer> {
         else say("ok", what, seen.words);
         return true;
       } catch (Fault e) {
-        say("FAIL", what, e.getMessage());
+        e.getMessage().lines().forEach(line -> say("FAIL", what, line));
         worst = Exit.worst(EnumSet.of(e.exit, worst));
         return false;
       }
@@ -1032,8 +1041,10 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Seen zendesk(Hour last) {
       long count = zendesk.count(last, last.plus(1), Patience.USUAL);
-      var seen = Http.host(config.zendeskUrl) + ", " + plural(count, "ticket") + " in "
+      var seen = Http.server(config.zendeskUrl) + ", " + plural(count, "ticket") + " in "
           + last.name() + ", ";
+      boolean isTwice = config.zendeskClient != null && config.credentials != null;
+      if (isTwice) return new Seen(seen + "OAuth; Credentials are there too, and not used", true);
       if (config.zendeskClient != null) return new Seen(seen + "OAuth");
       return new Seen(seen + "API token, which ends on 30 Apr 2027", true);
     }
@@ -1069,9 +1080,13 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!history.troubles.isEmpty()) {
         throw Exit.HISTORY.fault("%s", String.join("; ", history.troubles));
       }
-      Disk.tryToWrite(Disk.folderOf(config.historyFile));
+      var folder = Disk.folderOf(config.historyFile);
+      boolean isNewFolder = !Files.isDirectory(folder);
+      Disk.tryToWrite(folder);
       if (history.newest() == null) {
-        return new Seen(path + ", new: the first run fills it, " + scope);
+        var where = path + ", new";
+        if (isNewFolder) where += ", in a new folder";
+        return new Seen(where + ": the first run fills it, " + scope, isNewFolder);
       }
       var counts = history.counts();
       var unknown = Hour.range(last.plus(-config.numHours), last)
@@ -1148,16 +1163,16 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Seen pinged() {
-      var host = Http.host(config.pingUrl);
+      var server = Http.server(config.pingUrl);
       var failing = Heartbeat.address(config.pingUrl, config.failUrl, Exit.BUG.code, "");
       boolean isFailureKnown = failing != null;
       boolean bad = !isFailureKnown || Heartbeat.send(config, Exit.BUG.code, world);
       boolean good = Heartbeat.send(config, 0, world);
       if (!bad || !good) {
-        throw Exit.TRY_LATER.fault("[monitor] PingUrl: %s did not take each ping", host);
+        throw Exit.TRY_LATER.fault("[monitor] PingUrl: %s did not take each ping", server);
       }
-      if (isFailureKnown) return new Seen(host + " took a bad and a good ping");
-      return new Seen(host + " took a good ping; how it hears of a failing run is not known (set "
+      if (isFailureKnown) return new Seen(server + " took a bad and a good ping");
+      return new Seen(server + " took a good ping; how it hears of a failing run is not known (set "
           + "FailUrl)", true);
     }
 
@@ -1262,6 +1277,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String verdictInWords() {
       var rule = " by rule " + lower(judge.rule.name.name());
+      if (!hour.isBefore(counts.end())) return "no run has counted it yet.";
       if (!counts.knows(hour)) return "its count is unknown, so it was not judged" + rule + ".";
       var verdict = judge.verdict(hour);
       var words = plural(verdict.count(), "ticket");
@@ -1283,7 +1299,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private List<String> usualLines() {
       var lines = new ArrayList<String>();
-      var words = "Usual: " + decimal(usual.mean()) + usual.raisedInWords();
+      var words = "Usual: " + decimal(usual.mean()) + usual.raisedInWords(1.01);
       if (usual.spread() != null) words += ", deviation " + decimal(usual.spread().deviation());
       var number = plural(usual.samples(), "sample");
       lines.add(words + ", by " + number + " of " + samples.basis().words + ".");
@@ -2177,8 +2193,8 @@ final class SpikeNotifier implements Callable<Integer> {
       int unknown = unknown(numHours);
       progress = new Progress("hours", unknown, world);
       if (unknown > 0) {
-        world.info("filling %s of the last %d from Zendesk"
-            .formatted(plural(unknown, "unknown hour"), numHours));
+        world.info("filling %s of the %d before %s from Zendesk"
+            .formatted(plural(unknown, "unknown hour"), numHours, last.name()));
       }
       if (!isChecked && !history.knownBefore(last, 1).isEmpty()) check();
       if (hasLostSight) return false;
@@ -2262,7 +2278,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return;
       }
       if (isTrue(span, total)) {
-        world.detail("%s to %s: true".formatted(span.from, span.to));
+        world.detail("%s to %s: as stored".formatted(span.from, span.to));
         return;
       }
       boolean isBusy = total > MANY * span.hours();
@@ -3008,7 +3024,7 @@ final class SpikeNotifier implements Callable<Integer> {
             Patience.USUAL).access_token();
       } catch (PermanentFailure e) {
         throw Exit.TRY_LATER.fault(e, "[email] TokenUrl %s %s (no tokens are at that address)",
-            Http.host(config.tokenUrl), e.getMessage());
+            Http.server(config.tokenUrl), e.getMessage());
       } catch (Fault e) {
         if (e.exit == Exit.DENIED) throw e;
         throw Exit.TRY_LATER.fault(e, "%s", e.getMessage()); // not Zendesk's, though asked alike
@@ -3289,7 +3305,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     @Override
     public String place() {
-      return "[" + chat.name() + "] " + Http.host(chat.url());
+      return "[" + chat.name() + "] " + Http.server(chat.url());
     }
 
     @Override
@@ -3484,7 +3500,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (url == null) return false;
       var place = "[monitor] PingUrl: ";
       if (url.equals(config.failUrl)) place = "[monitor] FailUrl: ";
-      place += Http.host(url);
+      place += Http.server(url);
       try {
         var http = new Http(world, Pace.free());
         return ping(http, request(config, url, code, world), place, world);
@@ -3959,7 +3975,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private String usualSentence(Spike spike) {
       var baseline = spike.baseline();
       double mean = baseline.mean();
-      var words = "Usual: " + amount(mean) + baseline.raisedInWords() + " ("
+      var words = "Usual: " + amount(mean) + baseline.raisedInWords(1.2) + " ("
           + range(spike.hour()) + ")";
       var percent = baseline.percent(spike.count());
       if (mean < 1 || percent == null) return words + ".";
@@ -5479,7 +5495,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private String place() {
-      return "[zendesk] " + Http.host(config.zendeskUrl);
+      return "[zendesk] " + Http.server(config.zendeskUrl);
     }
 
     private Fault fault(PermanentFailure e) {
@@ -6433,9 +6449,9 @@ final class SpikeNotifier implements Callable<Integer> {
       return (count - mean) / spread.deviation;
     }
 
-    /** What it was before it was raised, where that is worth saying. */
-    String raisedInWords() {
-      if (spread == null || spread.growthFactor < 1.2) return "";
+    /** What it was before it was raised, where that was by so much: 1.2 is a fifth. */
+    String raisedInWords(double least) {
+      if (spread == null || spread.growthFactor < least) return "";
       return ", raised from " + amount(mean / spread.growthFactor)
           + " to follow the last three days";
     }
@@ -6628,7 +6644,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Two scopes must never mix: 2 tickets an hour are no baseline for an hour of 100. */
     private void checkScope(String account, String query) {
       if (state.account.equals(account) && state.query.equals(query)) return;
-      throw Exit.CONFIG.fault("%s: was counted %s, but auth.ini now counts %s (set [default] "
+      throw Exit.CONFIG.fault("%s: was counted %s, but this run would count %s (set [default] "
               + "SpikeDB to a new file; or, to keep these counts as they are, delete %s)",
           Disk.shown(file), scope(state.account, state.query), scope(account, query),
           Disk.shown(stateFile));
@@ -7139,6 +7155,8 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     private String query(String key) {
       var value = rawText(key);
+      boolean isOpen = value.replaceAll("[^\"]", "").length() % 2 == 1;
+      if (isOpen) warn(key, "has a quote that is not closed", "two");
       boolean isQuoted = value.matches("\"[^\"]*\"") || value.matches("'[^']*'");
       boolean hasOperator = value.matches(".*\\w[:<>]\\S.*");
       if (isQuoted && hasOperator) return unquoted(value);
@@ -7208,6 +7226,8 @@ final class SpikeNotifier implements Callable<Integer> {
       check(idKey, id != null, "missing", both);
       check(secretKey, secret != null, "missing", both);
       if (id == null || secret == null) return null;
+      boolean isOdd = secret.isKnown() && !secret.text().matches("[!-~]+");
+      if (isOdd) warn(secretKey, "has a blank, or what is not ASCII", "as it was copied");
       return new Client(id, secret);
     }
 
@@ -7408,6 +7428,11 @@ final class SpikeNotifier implements Callable<Integer> {
       mistakes.add(mistake(key, wrong, expected));
     }
 
+    /** Notes what is allowed and seldom meant. */
+    void warn(String key, String odd, String expected) {
+      warnings.add(mistake(key, odd, expected));
+    }
+
     private String mistake(String key, String wrong, String expected) {
       return "%s: %s: %s (expected %s)".formatted(Disk.shown(file), key, wrong, expected);
     }
@@ -7569,7 +7594,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static URI uri(String text) {
       try {
         var url = new URI(text);
-        boolean isComplete = Http.host(url) != null && url.getPort() <= 65_535;
+        boolean isOfExample = text.contains("\u2026"); // README's ellipsis
+        boolean isComplete = Http.host(url) != null && url.getPort() <= 65_535 && !isOfExample;
         if (isComplete) return url;
         return null;
       } catch (URISyntaxException e) {
@@ -7589,7 +7615,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var value = text(key, null);
       if (value == null) return null;
       secrets.add(value);
-      for (var piece : value.split("[/?&=]+")) {
+      for (var piece : value.split("[/?&=:]+")) {
         if (isRandom(piece)) secrets.add(piece); // servers echo them
       }
       holdsSecrets = true;
@@ -7668,6 +7694,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (offline) return null;
       boolean isOfExample = inFile != null && inFile.startsWith("paste-the-");
       check(key, !isOfExample, "is still the example's", "your own");
+      if (inFile != null && command != null) warn(key, "not used, since a command is given", "one");
 
       var secret = inEnvironment(key);
       if (secret == null && command != null) return printed(key + "Command", command);
@@ -7977,7 +8004,7 @@ final class SpikeNotifier implements Callable<Integer> {
       while (true) {
         pace.await(world);
         var asked = request.get();
-        var place = where + " " + Http.shownHost(asked);
+        var place = where + " " + server(asked);
         try {
           var value = sendOnce(asked, type, patience.limit(world));
           check.accept(value);
@@ -8070,6 +8097,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return null;
     }
 
+    /** The host, and the port where the address names one. */
+    static String server(URI url) {
+      return url.getRawAuthority();
+    }
+
     /** The same server at another path and query; of that what is null or empty is left out. */
     static URI with(URI url, String path, String... query) {
       var pairs = new StringJoiner("&", "?", "").setEmptyValue("");
@@ -8093,8 +8125,8 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private static String shownHost(HttpRequest request) {
-      return request.headers().firstValue("Host").orElse(request.uri().getHost());
+    private static String server(HttpRequest request) {
+      return request.headers().firstValue("Host").orElse(server(request.uri()));
     }
 
     /** Whether nothing can have been sent, since no connection came about. */
@@ -8107,7 +8139,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** An address whose answer does not matter is a webhook's or a watcher's: a password itself. */
     private static String shown(HttpRequest request, Class<?> type) {
       var url = request.uri();
-      if (type == Void.class) return shownHost(request);
+      if (type == Void.class) return server(request);
       return URLDecoder.decode(url.toString(), UTF_8);
     }
 
@@ -8280,8 +8312,8 @@ final class SpikeNotifier implements Callable<Integer> {
       } catch (PermanentFailure e) {
         boolean isAboutClient = Set.of(400, 401, 403).contains(e.status);
         if (!isAboutClient) throw e;
-        throw Exit.DENIED.fault(e, "%s %s %s (check ClientId, ClientSecret and scope)", where,
-            host(url), e.getMessage());
+        throw Exit.DENIED.fault(e, "%s %s %s (check ClientId, ClientSecret, and that the client "
+            + "may have the scope '%s')", where, server(url), e.getMessage(), scope);
       }
     }
 

@@ -167,7 +167,7 @@ class ChatTest extends Deliveries {
     @Test
     void is_told_though_the_password_of_the_mail_is_not_to_be_had() throws IOException {
       try (var hook = new Hook()) {
-        config("email/Password = -\nemail/PasswordCommand = cat vault\nwebhook/Url = "
+        config("email/Password = -\nemail/PasswordCommand = cat vault 2> /dev/null\nwebhook/Url = "
             + hook.url());
         var trouble = folder.resolve("auth.ini") + ": [email] PasswordCommand: failed, exit code 1 "
             + "(expected a command that prints the secret)";

@@ -208,6 +208,8 @@ class ConfigTest extends Unit {
             + "acme.zendesk.com)",
         "zendesk | BaseUrl = http://acme.example.com | malformed (expected an https URL, or http "
             + "to this machine)",
+        "webhook | Url = https://hooks.slack.com/services/\u2026 | malformed (expected an https "
+            + "URL, or http to this machine)",
         "webhook | Url = https://hooks.example.com:99999/secret | malformed (expected an https "
             + "URL, or http to this machine)",
         "default | SpikeDB = ~/h.csv | '~/h.csv' (expected a whole path: ~ is no folder here)",
@@ -246,6 +248,22 @@ class ConfigTest extends Unit {
       assertTrue(err.toString().contains("[zendesk] ClientSceret: unknown key, ignored (expected "
           + "BaseUrl, ClientId, ClientSecret, ClientSecretCommand, "), err.toString());
       assertFalse(err.toString().contains("hunter2"));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "zendesk | ClientSecret = my secret | [zendesk] ClientSecret: has a blank, or what is not "
+            + "ASCII (expected as it was copied)",
+        "zendesk | ClientSecret = \u201cmysecret\u201d | [zendesk] ClientSecret: has a blank, or "
+            + "what is not ASCII (expected as it was copied)",
+        "zendesk | ClientSecretCommand = echo x | [zendesk] ClientSecret: not used, since a "
+            + "command is given (expected one)",
+        "zendesk | Query = \"gift card | [zendesk] Query: has a quote that is not closed (expected "
+            + "two)",
+    })
+    void warns_of_what_is_allowed_and_seldom_meant(String section, String line, String warning) {
+      read(with(section, line), Map.of());
+      assertEquals(folder.resolve("auth.ini") + ": " + warning + "\n", err.toString());
     }
 
     @Test

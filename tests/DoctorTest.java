@@ -106,6 +106,27 @@ class DoctorTest extends Deliveries {
     }
 
     @Test
+    void warns_of_what_may_be_a_slip() throws IOException {
+      config("default/SpikeDB = ot/history.csv\nzendesk/Credentials = a@acme.example/token:"
+          + API_KEY);
+      var lines = run(Exit.OK, "doctor").out().lines().toList();
+      assertTrue(lines.get(1).startsWith("WARN  Zendesk: "), lines.get(1));
+      assertTrue(lines.get(1).endsWith(", OAuth; Credentials are there too, and not used"),
+          lines.get(1));
+      assertTrue(lines.contains("WARN  history: " + folder.resolve("ot/history.csv") + ", new, in "
+          + "a new folder: the first run fills it, at acme.zendesk.com without Query"),
+          lines.toString());
+    }
+
+    @Test
+    void says_each_mistake_on_a_line_of_its_own() throws IOException {
+      config("misc/NumTags = 0\nemail/Port = 0");
+      var lines = run(Exit.CONFIG, "doctor").out().lines().toList();
+      assertEquals(2, lines.size());
+      for (var line : lines) assertTrue(line.startsWith("FAIL  config: " + folder), line);
+    }
+
+    @Test
     void warns_of_a_query_that_does_nothing() throws IOException {
       config("zendesk/Query = taggs:vip\ndefault/SpikeDB = out/other.csv");
       assertTrue(run(Exit.OK, "doctor").out().contains("WARN  Query: taggs:vip: 1720 of 1720 "

@@ -112,8 +112,8 @@ class HistoryTest extends Unit {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "acme.zendesk.com | | but auth.ini now counts at acme.zendesk.com without Query",
-        "beta.zendesk.com | tags:vip | but auth.ini now counts at beta.zendesk.com with Query "
+        "acme.zendesk.com | | but this run would count at acme.zendesk.com without Query",
+        "beta.zendesk.com | tags:vip | but this run would count at beta.zendesk.com with Query "
             + "tags:vip",
     })
     void never_mixes_two_populations(String account, String query, String message) {

@@ -36,7 +36,8 @@ class JobTest extends Scenario {
       var outcome = run(Exit.OK);
       assertEquals("hour=2026-11-10T13:00Z count=40 mean=10.0 needed=17 percent=300.0 samples=10 "
           + "verdict=spike alert=sent\n", outcome.out());
-      assertEquals("filling 240 unknown hours of the last 240 from Zendesk\n", outcome.err());
+      assertEquals("filling 240 unknown hours of the 240 before " + NOW.name() + " from Zendesk\n",
+          outcome.err());
       assertEquals(List.of("2026-11-10T13.spike.json"), files("sent"));
       assertEquals(List.of(), files("outbox"));
       assertEquals(1, mail.received.size());
@@ -145,8 +146,14 @@ class JobTest extends Scenario {
       desk(hour -> hour.equals(old) ? 60 : 10);
       known(720, 10);
       var before = Fakes.read(folder.resolve("out/history.csv.state"));
+      var outcome = run(Exit.OK, "--hour", old.name());
       assertEquals("hour=" + old + " count=60 mean=10.0 needed=17 percent=500.0 samples=10 "
-          + "verdict=spike alert=none\n", run(Exit.OK, "--hour", old.name()).out());
+          + "verdict=spike alert=none\n", outcome.out());
+      assertEquals("filling 240 unknown hours of the 240 before " + old.name() + " from Zendesk\n"
+          + "--hour " + old.name() + ": older than a week, so it is not told\n", outcome.err());
+      assertEquals(0, mail.received.size());
+      var dry = run(Exit.OK, "--hour", old.name(), "--dry-run").out();
+      assertTrue(dry.startsWith("Subject: Ticket Spike Alert! 60 tickets "), dry);
       assertEquals(0, mail.received.size());
       assertEquals(before, Fakes.read(folder.resolve("out/history.csv.state")));
     }
@@ -174,7 +181,8 @@ class JobTest extends Scenario {
     void tells_after_an_outage_what_it_missed_and_that_it_is_late() throws IOException {
       known(240, 10);
       config("zendesk/BaseUrl = http://127.0.0.1:1");
-      assertEquals("[zendesk] 127.0.0.1: no connection (tried 5 times); the next run asks again\n",
+      assertEquals("[zendesk] 127.0.0.1:1: no connection (tried 5 times); the next run "
+          + "asks again\n",
           run(Exit.ZENDESK).err());
       later(5);
       config("");
@@ -240,8 +248,8 @@ class JobTest extends Scenario {
       var before = Fakes.read(folder.resolve("out/history.csv"));
       config("zendesk/Query = tags:vip");
       var history = folder.resolve("out/history.csv");
-      assertEquals(history + ": was counted at acme.zendesk.com without Query, but auth.ini now "
-          + "counts at acme.zendesk.com with Query tags:vip (set [default] SpikeDB to a new file; "
+      assertEquals(history + ": was counted at acme.zendesk.com without Query, but this run would "
+          + "count at acme.zendesk.com with Query tags:vip (set [default] SpikeDB to a new file; "
           + "or, to keep these counts as they are, delete " + history + ".state)\n",
           run(Exit.CONFIG).err());
       assertEquals(before, Fakes.read(history));

@@ -204,7 +204,7 @@ class LedgerTest extends Deliveries {
       config("default/SpikeDB = out/history.csv");
       var outcome = run(Exit.CONFIG);
       assertTrue(outcome.err().contains("was counted at acme.zendesk.com without Query, but "
-          + "auth.ini now counts at beta.zendesk.com"), outcome.err());
+          + "this run would count at beta.zendesk.com"), outcome.err());
       assertTrue(run("doctor").out().contains("FAIL  history: "));
     }
 

@@ -515,7 +515,8 @@ class MailTest extends Deliveries {
         config("email/Password = -\nemail/ClientId = x\nemail/ClientSecret = " + Desk.SECRET
             + "\nemail/TokenUrl = " + hook.url() + "/token");
         assertTrue(run(Exit.DENIED).err().startsWith("[email] TokenUrl 127.0.0.1 answers 401 "
-            + "invalid_client (check ClientId, ClientSecret and scope)\n"));
+            + "invalid_client (check ClientId, ClientSecret, and that the client may have the "
+            + "scope '')\n"));
         assertEquals(List.of(SPIKE), files("outbox"));
       }
     }

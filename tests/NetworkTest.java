@@ -147,7 +147,7 @@ class NetworkTest extends Deliveries {
     @Test
     void with_an_underscore_is_asked() throws IOException {
       config("monitor/PingUrl = http://no_such_kuma:3001/api/push/K?status=up");
-      assertEquals("[monitor] PingUrl: no_such_kuma: no such host\n", run(Exit.OK).err());
+      assertEquals("[monitor] PingUrl: no_such_kuma:3001: no such host\n", run(Exit.OK).err());
       config("email/Host = no_such_mail");
       later(1);
       assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] no_such_mail:" + mail.port()

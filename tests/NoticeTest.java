@@ -377,7 +377,7 @@ class NoticeTest {
         "1.3 | ', raised from 20 to follow the last three days'"})
     void says_so_from_a_fifth_on(double growth, String words) {
       var baseline = new Baseline(20 * growth, 13, new Spread(3, growth, 50, true));
-      assertEquals(words, baseline.raisedInWords());
+      assertEquals(words, baseline.raisedInWords(1.2));
     }
 
     @Test

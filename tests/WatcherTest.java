@@ -31,7 +31,7 @@ class WatcherTest extends Deliveries {
       assertEquals(List.of("GET /ping/key/spike?create=1"), pinged(Exit.OK, url));
       assertEquals(List.of("POST /ping/key/spike/fail?create=1"),
           pinged(Exit.ZENDESK, url + "\nzendesk/BaseUrl = http://127.0.0.1:1\nkept = yes"));
-      assertTrue(hook.bodies.get(0).contains("[zendesk] 127.0.0.1: no connection"),
+      assertTrue(hook.bodies.get(0).contains("[zendesk] 127.0.0.1:1: no connection"),
           hook.bodies.get(0));
     }
 
@@ -66,7 +66,7 @@ class WatcherTest extends Deliveries {
       assertEquals(List.of(), pinged(Exit.OK, "monitor/PingUrl = HOOK/x", "--dry-run"));
       config("monitor/PingUrl = http://127.0.0.1:1/secret-of-watcher");
       var outcome = run(Exit.OK);
-      assertEquals("[monitor] PingUrl: 127.0.0.1: no connection\n", outcome.err());
+      assertEquals("[monitor] PingUrl: 127.0.0.1:1: no connection\n", outcome.err());
     }
 
     /** A word of the program is no secret, even where somebody chose it for a password. */

@@ -58,7 +58,7 @@ follow() {
 mkdir -p "$copy" "$work/home" "$work/bin"
 # What git knows, or where there is no git all but what was made here.
 all_files() {
-    git ls-files -z 2> /dev/null || find . -type f -not -path './.git/*' -not -path './out/*' -not -name auth.ini -print0
+    git ls-files -z 2> /dev/null || find . -type f -not -path './.git/*' -not -path './out/*' -not -name '*.ini' -print0
 }
 all_files | while IFS= read -r -d '' file; do
     if [ -e "$file" ]; then
@@ -79,7 +79,7 @@ check 'the first command: the demo, without escape codes' first_command_is_clean
 check 'the second command names a script that is there' test -f "$copy/$(block sh SpikeNotifierTest | awk '{print $NF}')"
 check 'explain of the demo, as the demo says' as_newcomer "$(grep ' explain .* -c out/demo/auth.ini' "$work/demo")"
 check 'backtest of the demo, as the page says' \
-    as_newcomer "$(grep -o 'jbang --quiet SpikeNotifier.java backtest -c out/demo/auth.ini' README.md | head -n 1) --per-month 2"
+    as_newcomer "$(grep -o '[.]jbang/jbangw --quiet SpikeNotifier.java backtest -c out/demo/auth.ini' README.md | head -n 1) --per-month 2"
 
 mkfifo "$work/in" "$work/out"
 as_newcomer 'jbang --quiet tests/StandIn.java' < "$work/in" > "$work/out" &
@@ -93,9 +93,18 @@ sed -i "s|^#BaseUrl =.*|BaseUrl = $desk|; s|paste-the-secret-here|made-up-secret
     s|^#Port =.*|Port = $port|; s|^#Security =.*|Security = none|; s|^Password =.*|#Password =|
     s|^#NumHours =.*|NumHours = 720|" "$copy/auth.ini"
 check 'doctor --send' follow 'doctor --send'
-check 'the first run' follow 'jbang --quiet SpikeNotifier.java
+check 'the first run' follow 'jbangw --quiet SpikeNotifier.java
 '
 check 'it told the spike' ls "$copy/out/sent/$hour".spike.*.json
+a_rule_can_be_tried() {
+    sed 's/^SpikeThreshold = .*/SpikeThreshold = 10/' "$copy/auth.ini" > "$copy/trial.ini"
+    chmod 600 "$copy/trial.ini"
+    as_newcomer ".jbang/jbangw --quiet SpikeNotifier.java explain $hour -c trial.ini
+        .jbang/jbangw --quiet SpikeNotifier.java --dry-run --hour $hour -c trial.ini" > "$work/trial"
+    cat "$work/trial"
+    [ "$(grep -c 'calm by rule weekly\|verdict=calm' "$work/trial")" = 2 ]
+}
+check 'a rule can be tried by a copy of the INI' a_rule_can_be_tried
 
 umlaut_folder_works_or_says_why() {
     local folder="$work/Überwachung"
@@ -109,13 +118,12 @@ umlaut_folder_works_or_says_why() {
         grep -q 'LC_ALL=C.UTF-8' "$work/locale" || return 1
     done
 }
-check 'the fat jar' follow 'export fatjar'
-archive_is_silent() {
-    follow 'SharedArchiveFile' > "$work/archive" 2>&1 || { cat "$work/archive"; return 1; }
-    cat "$work/archive"
-    [ ! -s "$work/archive" ] && [ -s "$copy/spike-notifier.jsa" ]
+jar_is_silent() {
+    follow 'export fatjar' > "$work/jar" 2>&1 || { cat "$work/jar"; return 1; }
+    cat "$work/jar"
+    [ ! -s "$work/jar" ] && [ -s "$copy/spike-notifier.jar" ] && [ -s "$copy/spike-notifier.jsa" ]
 }
-check 'the class archive is made and says nothing' archive_is_silent
+check 'the fat jar and its class archive are made and say nothing' jar_is_silent
 
 # cron_is_silent WORD: the page's crontab line with that word, in use or as a comment.
 cron_is_silent() {
@@ -144,9 +152,7 @@ check 'a folder with an umlaut under the locale C' umlaut_folder_works_or_says_w
 
 archive_is_silent_when_stale() {
     touch "$copy/spike-notifier.jar"
-    as_newcomer "$(block sh SharedArchiveFile | sed -n '$p')" > "$work/stale" 2>&1
-    cat "$work/stale"
-    [ ! -s "$work/stale" ]
+    cron_is_silent spike-notifier.jar
 }
 check 'a stale class archive is silent' archive_is_silent_when_stale
 
