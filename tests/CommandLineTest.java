@@ -72,6 +72,8 @@ class CommandLineTest extends Unit {
 
     @Test
     void completes_the_name_that_people_call() {
+      assertEquals(64, run("completion", "a b"));
+      assertEquals("completion 'a b': expected the name of a command\n", err.toString());
       assertEquals(0, run("completion", "spikes"));
       assertTrue(out.toString().contains(" spikes"), "bound to the name");
       assertTrue(out.toString().contains("backtest"));

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.Map;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -105,6 +106,31 @@ class ExplainTest extends Unit {
       assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertTrue(out.toString().contains("\nTickets come: 16 in 2 hours, usually 16. The usual was "
           + "lowered from 40 to follow the last three days.\n"), out.toString());
+    }
+
+    /** A tenth is not worth a mail's words, but here the samples are shown, which would not fit. */
+    @Test
+    void says_a_small_raise_too() throws IOException {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour ->
+          history.put(hour, hour.isAfter(JUDGED.plus(-72)) ? 22 : 20));
+      history.save();
+      write("auth.ini", "[spike]\nRule = weekly\n");
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertTrue(out.toString().contains("\nUsual: 22.0, raised from 20 to follow the last three "
+          + "days, "), out.toString());
+    }
+
+    @Test
+    void says_that_no_run_has_counted_the_hour_or_any() throws IOException {
+      fiveWeeks(20, Map.of());
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-12-24T13"));
+      assertTrue(out.toString().startsWith("2026-12-24T13 (Thu 24 Dec 13:00 UTC): no run has "
+          + "counted it yet.\n"), out.toString());
+      Files.delete(folder.resolve("out/history.csv"));
+      assertEquals(74, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
+      assertTrue(err.toString().endsWith("out/history.csv: holds no hour (the first run fills "
+          + "it)\n"), err.toString());
     }
 
     @Test
