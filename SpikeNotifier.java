@@ -795,7 +795,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** What was told is stored before the hour counts as judged, so a kill leaves it to be told. */
     private void notify(Spike spike, Judge judge) {
-      boolean isTold = ledger.find(spike.hour(), Kind.SPIKE) != null;
+      boolean isTold = ledger.find(spike.hour(), Kind.SPIKE) != null
+          || ledger.wasToldByFirstEdition(spike.hour());
       if (isTold || !shouldNotify(spike, judge)) return;
       var writer = new NoticeWriter(config, judge, tags, world);
       var tickets = tickets(spike.hour(), spike.count());
@@ -2903,7 +2904,8 @@ final class SpikeNotifier implements Callable<Integer> {
       close();
       var signIn = "without a sign-in";
       if (config.hasMailSignIn()) {
-        signIn = "signed in as " + config.username + " (offered: " + smtp.offered() + ")";
+        signIn = "signed in as " + config.username + " (offered: " + world.sanitize(smtp.offered())
+            + ")";
       }
       return server() + ", Security " + lower(config.security.name()) + ", " + signIn
           + ", takes mail for "
@@ -2932,6 +2934,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var password = password();
       if (password != null) { // as servers may echo it, by PLAIN and by XOAUTH2
         world.secrets.add(Secrets.base64("\0" + config.username + "\0" + password));
+        world.secrets.add(Secrets.base64(config.username + "\0" + config.username + "\0"
+            + password)); // angus-mail's
         world.secrets.add(Secrets.base64("user=" + config.username + "\1auth=Bearer " + password
             + "\1\1"));
       }
@@ -3714,6 +3718,11 @@ final class SpikeNotifier implements Callable<Integer> {
         if (isBetter) found = entry;
       }
       return found;
+    }
+
+    /** Its mails are not read, but what it told last is not told again. */
+    boolean wasToldByFirstEdition(Hour hour) {
+      return Files.exists(folder(Place.SENT).resolve(hour.name() + "-spike.eml"));
     }
 
     /** The newest notice of that hour or before that opens, carries on or ends such an episode. */
@@ -6771,7 +6780,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Pattern COUNT = Pattern.compile("(\\d{1,15})(?:\\.0{1,2})?");
     private static final Pattern THOUSANDS = Pattern.compile("\\d{1,3}([., \u00a0\u202f']\\d{3})+");
     private static final DateTimeFormatter DATE =
-        DateTimeFormatter.ofPattern("uuuu-MM-dd[ HH:mm[:ss]]['T'HH:mm[:ss]]");
+        DateTimeFormatter.ofPattern("uuuu-MM-dd[ HH:mm[:ss]]['T'HH:mm[:ss]]")
+            .withResolverStyle(ResolverStyle.STRICT);
 
     NavigableMap<Hour, Long> read(String text) {
       var lines = text.lines().toList();
@@ -7163,11 +7173,8 @@ final class SpikeNotifier implements Callable<Integer> {
       return value;
     }
 
-    /** A semicolon between two of them begins no comment. */
     private List<InternetAddress> addresses(String key) {
-      var value = rawText(key);
-      boolean isWhole = value.matches(".*\\s;.*@.*");
-      if (!isWhole) value = withoutComment(value);
+      var value = listWithoutComment(rawText(key));
       return listOf(key, value, SEPARATORS_OF_ADDRESSES, Config::address, ADDRESSES);
     }
 
@@ -7350,7 +7357,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private void refuseForeignFile() {
       try {
         var owner = Files.getOwner(file).getName();
-        var user = System.getProperty("user.name", "");
+        var user = Disk.user();
         boolean isOurs = owner.equals(user) || owner.equals("root") || owner.equals("0");
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
         if (!isOurs) {
@@ -7395,7 +7402,7 @@ final class SpikeNotifier implements Callable<Integer> {
           last = -1;
           lines.add("[" + section.group(1).strip() + "]");
         } else if (last >= 0 && CONTINUATION.matcher(line).matches()) {
-          lines.set(last, lines.get(last) + " " + line.strip());
+          lines.set(last, listWithoutComment(lines.get(last)) + " " + line.strip());
           lines.add("");
         } else {
           last = lines.size();
@@ -7487,13 +7494,21 @@ final class SpikeNotifier implements Callable<Integer> {
       return value;
     }
 
+    /** A semicolon between two addresses begins no comment. */
+    static String listWithoutComment(String value) {
+      boolean isWhole = value.matches(".*\\s;.*@.*");
+      if (isWhole) return value;
+      return withoutComment(value);
+    }
+
     <T> T parsed(String key, T fallback, Function<String, T> parse, String expected) {
       var value = text(key, null);
       if (value == null) return fallback;
       try {
         return parse.apply(value);
       } catch (IllegalArgumentException | DateTimeException e) {
-        check(key, false, "'" + oneLine(value) + "'", expected);
+        var shown = oneLine(value).replaceAll("//[^/@]*@", "//***@"); // a password in a URL
+        check(key, false, "'" + shown + "'", expected);
         return fallback;
       }
     }
@@ -7550,7 +7565,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var given = text(key, fallback);
         check(key, !given.startsWith("~"), "'" + given + "'", "a whole path: ~ is no folder here");
-        check(key, !given.matches(".*(\\$\\{?\\w|%\\w+%).*"), "'" + given + "'",
+        check(key, !given.matches(".*(\\$[\\w{(]|%[^%/]+%|%\\().*"), "'" + given + "'",
             "a path as it is: no variable is expanded here");
         var path = folder.resolve(Disk.path(given)).normalize();
         boolean isFile = path.getFileName() != null && !given.endsWith("/");
@@ -7579,8 +7594,8 @@ final class SpikeNotifier implements Callable<Integer> {
       if (url != null && url.getUserInfo() == null) {
         var host = Http.host(url);
         boolean isTls = "https".equalsIgnoreCase(url.getScheme());
-        check(key, !isTls || url.getHost() != null, host + " has an underscore",
-            "a name without, as TLS needs it");
+        check(key, !isTls || url.getHost() != null, host + " is no name of a host",
+            "one without an underscore, as TLS needs it");
         if (isTls) return url;
         boolean isNear = isLoopback(host) || privateToo && isPrivate(host);
         if ("http".equalsIgnoreCase(url.getScheme()) && isNear) return url;
@@ -7615,24 +7630,26 @@ final class SpikeNotifier implements Callable<Integer> {
       var value = text(key, null);
       if (value == null) return null;
       secrets.add(value);
-      for (var piece : value.split("[/?&=:]+")) {
-        if (isRandom(piece)) secrets.add(piece); // servers echo them
+      var path = value.replaceFirst("^\\w+://[^/?#]*", ""); // behind the host; servers echo it
+      if (path.length() >= 8) secrets.add(path);
+      for (var piece : path.split("[/?&=]+")) {
+        if (isRandom(piece)) secrets.add(piece);
       }
       holdsSecrets = true;
       return url(key, privateToo);
     }
 
-    /** Long, and more than lower-case letters: no word like "services", and no tag. */
+    /** More than lower-case letters: no word like "services", and no tag. */
     private static boolean isRandom(String piece) {
       boolean isMixed = piece.matches(".*\\d.*[A-Za-z].*|.*[A-Za-z].*\\d.*|.*[a-z].*[A-Z].*");
-      return piece.length() >= 16 && !piece.contains(".") && isMixed;
+      return piece.length() >= 8 && isMixed;
     }
 
     /** RFC 1918 and 4193, and names that no public name server knows. */
     private static boolean isPrivate(String host) {
       return host.matches("10(\\.\\d{1,3}){3}|192\\.168(\\.\\d{1,3}){2}"
           + "|172\\.(1[6-9]|2\\d|3[01])(\\.\\d{1,3}){2}|\\[?f[cd][0-9a-f:]+]?"
-          + "|[A-Za-z0-9_-]+|.*\\.(local|lan|internal)");
+          + "|(?!(0x[0-9A-Fa-f]+|\\d+)$)[A-Za-z0-9_-]+|.*\\.(local|lan|internal)");
     }
 
     /** A JSON list of texts, or words between separators, in quotes or without. */
@@ -7760,7 +7777,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!holdsSecrets || offline) return;
       try {
         var rights = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
-        boolean isOwn = Files.getOwner(file).getName().equals(System.getProperty("user.name"));
+        boolean isOwn = Files.getOwner(file).getName().equals(Disk.user());
         boolean groupReads = isOwn && rights.charAt(3) == 'r'; // root's file is read no other way
         boolean allRead = rights.charAt(6) == 'r';
         if (!groupReads && !allRead) return;
@@ -7773,7 +7790,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String unknownKey(String key) {
       var section = key.replaceFirst("] .*", "]");
-      boolean isName = key.matches("\\[[\\w -]*] \\w*");
+      boolean isName = key.matches("\\[[\\w -]*] [A-Za-z]{0,20}");
       if (isName) return key + ": unknown key, ignored (" + known(section) + ")";
       // its words are not quoted, since they may be a piece of a password
       return section + " has a line whose key is no word, ignored (expected Key = value)";
@@ -8011,6 +8028,8 @@ final class SpikeNotifier implements Callable<Integer> {
           return value;
         } catch (IllegalArgumentException e) {
           waitOrGiveUp(place, new IOException(e.getMessage(), e), ++failures, false, patience);
+        } catch (ProxyRefusal e) {
+          throw Exit.ZENDESK.fault(e, "%s: %s", place, e.getMessage());
         } catch (IOException e) {
           if (hasCause(e, CertificateException.class)) { // a handshake may also just break off
             throw Exit.ZENDESK.fault(e, "%s: its certificate is refused: %s (expected a valid one "
@@ -8076,7 +8095,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private HttpResponse<InputStream> answer(HttpRequest request)
         throws IOException, InterruptedException {
       try {
-        return client.send(proxy.signedIn(request), HttpResponse.BodyHandlers.ofInputStream());
+        var signedIn = proxy.signedIn(request, world.secrets);
+        return client.send(signedIn, HttpResponse.BodyHandlers.ofInputStream());
       } catch (IllegalArgumentException e) { // as Java has it for a Content-Length beyond a long
         throw new IOException("an answer that is no HTTP", e);
       }
@@ -8131,6 +8151,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Whether nothing can have been sent, since no connection came about. */
     static boolean isUnconnected(IOException e) {
+      boolean isTunnel = String.valueOf(e.getMessage()).startsWith("Tunnel failed"); // Java's words
+      if (isTunnel || e instanceof ProxyRefusal) return true;
       return hasCause(e, ConnectException.class) || hasCause(e, UnresolvedAddressException.class)
           || hasCause(e, UnknownHostException.class) || hasCause(e, SSLHandshakeException.class)
           || hasCause(e, CertificateException.class);
@@ -8166,6 +8188,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The exception that a status other than 2xx stands for, whatever becomes of the body. */
     private IOException refusal(HttpResponse<InputStream> answer) {
       int status = answer.statusCode();
+      if (status == 407) return new ProxyRefusal(); // which may have no body
       var headers = answer.headers();
       var text = "";
       try (var body = answer.body()) {
@@ -8437,6 +8460,16 @@ final class SpikeNotifier implements Callable<Integer> {
     }
   }
 
+  /** The proxy wants a sign-in, or another one; nothing has reached the server. */
+  static final class ProxyRefusal extends IOException {
+    private static final long serialVersionUID = 1;
+
+    ProxyRefusal() {
+      super("the proxy refuses the sign-in (expected http://NAME:PASSWORD@HOST:PORT in https_proxy "
+          + "or http_proxy)");
+    }
+  }
+
   /** An answer that will not be better: what it means, the caller knows. */
   static final class PermanentFailure extends RuntimeException {
     private static final long serialVersionUID = 1;
@@ -8460,6 +8493,7 @@ final class SpikeNotifier implements Callable<Integer> {
         + "(:(?<port>\\d{1,5}))?(/.*)?");
 
     private final Map<String, String> env;
+    private final Map<String, String> names = new ConcurrentHashMap<>(); // of hosts asked by number
 
     /** @param signIn name and password as {@code me:w%20ord}; null for none */
     record Address(String host, int port, String signIn) {
@@ -8502,7 +8536,7 @@ final class SpikeNotifier implements Callable<Integer> {
           throw Exit.CONFIG.fault("%s_proxy: %s is not spoken (expected http://HOST:PORT)", scheme,
               spoken);
         }
-        int port = Integer.parseInt(Objects.requireNonNullElse(parts.group("port"), "80"));
+        int port = Integer.parseInt(Objects.requireNonNullElse(parts.group("port"), "1080"));
         if (port <= 65_535) return new Address(parts.group("host"), port, parts.group("signin"));
       }
       // without the value, which may hold a password
@@ -8514,20 +8548,28 @@ final class SpikeNotifier implements Callable<Integer> {
      *
      * @throws Fault CONFIG when that address is malformed
      */
-    HttpRequest signedIn(HttpRequest request) {
+    HttpRequest signedIn(HttpRequest request, Secrets secrets) {
+      request.headers().firstValue("Host").ifPresent(name ->
+          names.put(request.uri().getHost(), name.replaceFirst(":\\d*$", "")));
       if (isExempt(request.uri())) return request;
       var proxy = address(request.uri().getScheme());
       if (proxy == null || proxy.signIn == null) return request;
+      var signIn = decoded(proxy.signIn);
+      var basic = Secrets.base64(signIn);
+      secrets.add(basic);
+      secrets.add(signIn.replaceFirst("^[^:]*:", ""));
       return HttpRequest.newBuilder(request, (name, value) -> true)
-          .header("Proxy-Authorization", "Basic " + Secrets.base64(decoded(proxy.signIn)))
+          .header("Proxy-Authorization", "Basic " + basic)
           .build();
     }
 
     /** As curl has it: names with what ends in them, networks, ports; and always this machine. */
     private boolean isExempt(URI url) {
-      var host = lower(Objects.requireNonNullElse(url.getHost(), ""));
+      var asked = Objects.requireNonNullElse(url.getHost(), "");
+      var host = lower(names.getOrDefault(asked, asked)).replaceAll("[\\[\\]]", "");
       if (isLoopback(host)) return true;
-      var list = env.getOrDefault("no_proxy", env.getOrDefault("NO_PROXY", ""));
+      var list = env.getOrDefault("no_proxy", "");
+      if (list.isEmpty()) list = env.getOrDefault("NO_PROXY", "");
       for (var each : list.split("[,\\s]+")) {
         var name = lower(each).replaceFirst("^\\*?\\.", "");
         boolean hasPort = name.matches("[^:]+:\\d+");
@@ -8790,6 +8832,8 @@ final class SpikeNotifier implements Callable<Integer> {
         if (e instanceof NoSuchFileException) reason = "no such file";
         throw Exit.CONFIG.fault(e, "%s: cannot be read: %s (expected certificates of authorities)",
             what, reason);
+      } catch (InvalidPathException e) {
+        throw Exit.CONFIG.fault(e, "%s: %s", what, e.getReason());
       }
     }
 
@@ -8807,7 +8851,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private static Collection<? extends Certificate> ofFile(String file)
         throws GeneralSecurityException, IOException {
-      var bytes = Files.readAllBytes(Path.of(file)); // a factory reads a stream byte by byte
+      var bytes = Disk.bytes(Disk.path(file)); // a factory reads a stream byte by byte
       var certificates = CertificateFactory.getInstance("X.509")
           .generateCertificates(new ByteArrayInputStream(bytes));
       if (certificates.isEmpty()) throw new IOException("it holds no certificate");
@@ -8817,12 +8861,19 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** What must never be printed, mailed or posted: plain, base64 and URL-encoded. */
   static final class Secrets {
-    private final Set<String> all = ConcurrentHashMap.newKeySet(); // but for those that are words
+    /** As one may hold another, of which the rest would be shown. */
+    private static final Comparator<String> LONGEST_FIRST =
+        Comparator.comparingInt(String::length).reversed().thenComparing(Comparator.naturalOrder());
+
+    private final Set<String> all = new ConcurrentSkipListSet<>(LONGEST_FIRST); // but for words
     private final Map<String, Pattern> words = new ConcurrentHashMap<>();
 
     void add(String secret) {
       if (secret.length() < 4) return; // would blot out half of every line
-      for (var form : List.of(secret, base64(secret), encode(secret))) {
+      var base64 = base64(secret);
+      var encoded = encode(secret);
+      for (var form : List.of(secret, base64, base64.replace("=", ""), encoded,
+          encoded.replace("+", "%20"))) {
         if (isWord(form)) words.put(form, Pattern.compile("\\b" + Pattern.quote(form) + "\\b"));
         else all.add(form);
       }
@@ -8949,6 +9000,12 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
+    /** @throws Fault CONFIG where it is no file, or a huge one */
+    static byte[] bytes(Path file) throws IOException {
+      requireReadable(file, Exit.CONFIG);
+      return Files.readAllBytes(file);
+    }
+
     /** A pipe would block for ever, and a huge file fill the memory. */
     private static void requireReadable(Path file, Exit otherwise) throws IOException {
       var kind = Files.readAttributes(file, BasicFileAttributes.class);
@@ -9072,10 +9129,20 @@ final class SpikeNotifier implements Callable<Integer> {
       return file.toAbsolutePath().normalize().toString();
     }
 
+    /** The name of this user, or the number where it has none, as in a container. */
+    static String user() {
+      var name = System.getProperty("user.name", "?");
+      if (!name.equals("?")) return name;
+      try {
+        return Files.getOwner(Path.of("/proc/self")).getName();
+      } catch (IOException e) {
+        return name;
+      }
+    }
+
     /** In plain words what the file system refused. */
     static String reason(IOException e, String doing) {
-      var who = "user " + System.getProperty("user.name", "?");
-      if (who.equals("user ?")) who = "this user"; // as in a container, which has no name for it
+      var who = "user " + user();
       if (e instanceof AccessDeniedException) return who + " may not " + doing + " here";
       if (e instanceof NoSuchFileException) return "no such file or folder";
       if (e instanceof NotDirectoryException) return "not a folder";

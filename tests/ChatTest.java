@@ -108,6 +108,19 @@ class ChatTest extends Deliveries {
       }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"/hook?token=eyJhbGciOi.eyJzdWIiO.sflKxwRJS", "/api/push/AbCdEfGhIj",
+        "/ping/abcdefghijkl"})
+    void that_echoes_the_request_shows_no_secret(String path) throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 404;
+        hook.answer = "no " + path + " here";
+        config("webhook/Url = " + hook.url() + path);
+        var err = run(Exit.TRY_LATER).err();
+        assertTrue(err.contains("answers 404 no *** here"), err);
+      }
+    }
+
     @Test
     void that_refuses_in_a_coding_of_its_own_refuses() throws IOException {
       try (var hook = new RawServer(socket -> {

@@ -77,6 +77,10 @@ class ConfigTest extends Unit {
         "a@-example.com | FAULT", "@example.com | FAULT", "a@ | FAULT", "a | FAULT",
         "a\\\"b@example.com | FAULT", "\\u00fc@example.com | FAULT", "a@b@c.de | FAULT",
         "a@te\\u200bam.example | FAULT", "[] | FAULT", "a@example.com ; was b@x.com | FAULT",
+        "a@example.com, # boss\\n  b@example.com  # b\\n  ,c@example.com | a@example.com "
+            + "b@example.com c@example.com",
+        "a@example.com ; b@example.com\\n  c@example.com | a@example.com b@example.com "
+            + "c@example.com",
         "<a@example.com | FAULT", "a@example..com | FAULT", ".a@example.com | FAULT",
         "Ann <a@example.com> Bob <b@example.com> | FAULT", // else Ann would get nothing
     })
@@ -106,7 +110,8 @@ class ConfigTest extends Unit {
     @CsvSource(delimiter = '|', value = {
         "web, vip", "\"web\", \"vip\"", "[\"web\", \"vip\"]", "['web', 'VIP']", "web vip",
         "web, vip,", "\\n  web\\n  vip", "web, vip ; standing tags", "web vip # standing tags",
-        "\\n  [\"web\",\\n  \"vip\"]",
+        "\\n  [\"web\",\\n  \"vip\"]", "web, # here\\n  vip ; there",
+        "[\"web\", ; here\\n  \"vip\"]",
     })
     void takes_omitted_tags_in_many_forms(String value) {
       var ini = with("misc", "OmittedTags = " + value.replace("\\n", "\n"));
@@ -140,7 +145,8 @@ class ConfigTest extends Unit {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"$HOME/h.csv", "${OUT}/h.csv", "%APPDATA%/h.csv"})
+    @ValueSource(strings = {"$HOME/h.csv", "${OUT}/h.csv", "%APPDATA%/h.csv", "$(pwd)/h.csv",
+        "%(here)s/h.csv", "%ProgramFiles(x86)%/h.csv"})
     void refuses_a_path_with_a_variable(String path) {
       var thrown = assertThrows(Fault.class, () -> read(with("default", "SpikeDB = " + path),
           Map.of()));
@@ -264,6 +270,18 @@ class ConfigTest extends Unit {
     void warns_of_what_is_allowed_and_seldom_meant(String section, String line, String warning) {
       read(with(section, line), Map.of());
       assertEquals(folder.resolve("auth.ini") + ": " + warning + "\n", err.toString());
+    }
+
+    /** As where a secret was broken into two lines, of which the second ends with a sign. */
+    @Test
+    void shows_no_key_that_may_be_a_secret() {
+      read(with("misc", "QUJDREVGR0hJSktMTU5PUFNFQ1JFVDEyMw=="), Map.of());
+      assertTrue(err.toString().endsWith(": [misc] has a line whose key is no word, ignored "
+          + "(expected Key = value)\n"), err.toString());
+      var thrown = assertThrows(Fault.class, () ->
+          read(with("zendesk", "Domain = https://me:hunter2@acme.zendesk.com"), Map.of()));
+      assertTrue(thrown.getMessage().contains("'https://***@acme.zendesk.com'"),
+          thrown.getMessage());
     }
 
     @Test

@@ -64,6 +64,8 @@ class HistoryTest extends Unit {
             + "sign between the digits: set the cells' format to plain numbers)",
         "date,00\\n11/23/2026,1 | line 2, column date: '11/23/2026' (expected a date such as "
             + "2026-11-23)",
+        "date,00\\n2026-02-31,1 | line 2, column date: '2026-02-31' (expected a date such as "
+            + "2026-11-23)",
         "date,00\\n9026-11-23,1 | line 2, column date: '9026-11-23' (expected a date such as "
             + "2026-11-23)",
         "date,00\\n2026-11-23,-1 | line 2, column 00: '-1' (expected a count, or nothing for an "

@@ -158,6 +158,16 @@ class JobTest extends Scenario {
       assertEquals(before, Fakes.read(folder.resolve("out/history.csv.state")));
     }
 
+    /** By a run by hand after the upgrade, say. */
+    @Test
+    void does_not_tell_again_what_the_first_edition_mailed() throws IOException {
+      known(240, 10);
+      Files.createDirectories(folder.resolve("out/sent"));
+      Files.writeString(folder.resolve("out/sent/" + NOW.name() + "-spike.eml"), "Subject: x\n");
+      run(Exit.OK);
+      assertEquals(0, mail.received.size());
+    }
+
     @Test
     void begins_with_now_although_the_first_run_is_asked_for_an_old_hour() throws IOException {
       desk(hour -> hour.number() % 10 == 0 ? 40 : 10);

@@ -635,6 +635,20 @@ class MailTest extends Deliveries {
       }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"spikes\0spikes\0a pass+wd 987",
+        "a pass+wd 987"})
+    void shows_no_password_that_the_server_echoes(String said) throws IOException {
+      var padded = Base64.getEncoder().encodeToString(said.getBytes(UTF_8));
+      try (var smtp = smtp("EHLO", "250-x|250 AUTH PLAIN", "AUTH", "535 5.7.8 no: " + padded + " "
+          + padded.replace("=", "") + " a%20pass%2Bwd%20987 a+pass%2Bwd+987")) {
+        config("email/Password = a pass+wd 987");
+        var err = run(Exit.DENIED).err();
+        assertTrue(err.replace("=", "").contains("535 5.7.8 no: *** *** *** *** ("), err);
+        assertEquals(List.of(), smtp.mails);
+      }
+    }
+
     @Test
     void has_the_headers_that_clients_thread_and_filter_by() throws IOException {
       config("email/Cc = boss@acme.example\nemail/Sender = Spikes <spikes@acme.example>");

@@ -79,6 +79,16 @@ class NetworkTest extends Deliveries {
     }
   }
 
+  /** A pipe would wait for ever. */
+  @Test
+  void authorities_are_no_pipe() throws Exception {
+    var pipe = folder.resolve("own.pem");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    env.put("SSL_CERT_FILE", pipe.toString());
+    assertEquals(pipe + ": is no file (expected a regular one)\n", run(Exit.CONFIG).err());
+    assertEquals(1, mail.received.size());
+  }
+
   @Nested
   class A_proxy {
     @ParameterizedTest
@@ -88,7 +98,8 @@ class NetworkTest extends Deliveries {
         "api.acme.example, .acme.example, true", "acme.example, *.acme.example, true",
         "xacme.example, acme.example, false", "acme.example, acme.example:443, true",
         "acme.example, acme.example:8443, false", "acme.example, *, true",
-        "'[fd00::1]', fd00::/8, true", "127.0.0.1, '', true", "localhost, '', true",
+        "'[fd00::1]', fd00::/8, true", "'[fd00::9]', fd00::9, true",
+        "127.0.0.1, '', true", "localhost, '', true",
         "'[::1]', '', true",
     })
     void is_left_aside_as_curl_does(String host, String list, boolean isDirect) {
@@ -101,19 +112,78 @@ class NetworkTest extends Deliveries {
     /** As containers are called; Java's own URL has neither host, port nor name of such a one. */
     @ParameterizedTest
     @CsvSource({
-        "squid_proxy:3128, squid_proxy, 3128, ''", "http://squid_proxy/, squid_proxy, 80, ''",
+        "squid_proxy:3128, squid_proxy, 3128, ''", "http://squid_proxy/, squid_proxy, 1080, ''",
         "http://me:w%20ord+@squid_proxy:3128, squid_proxy, 3128, me:w ord+",
         "http://me:word@proxy.example:8080, proxy.example, 8080, me:word",
-        "HTTP://[fd00::1]:3128/, '[fd00::1]', 3128, ''", "'http://a:p@@b', b, 80, a:p@",
+        "HTTP://[fd00::1]:3128/, '[fd00::1]', 3128, ''", "'http://a:p@@b', b, 1080, a:p@",
     })
     void may_be_called_anything(String value, String host, int port, String signIn) {
       var proxy = new EnvironmentProxy(Map.of("https_proxy", value));
       var address = proxy.address("https");
       assertEquals(host + ":" + port, address.host() + ":" + address.port());
-      var sent = proxy.signedIn(HttpRequest.newBuilder(URI.create("https://acme.example")).build())
+      var request = HttpRequest.newBuilder(URI.create("https://acme.example")).build();
+      var sent = proxy.signedIn(request, new Secrets())
           .headers().firstValue("Proxy-Authorization").orElse("Basic ");
       var basic = Base64.getDecoder().decode(sent.substring("Basic ".length()));
       assertEquals(signIn, new String(basic, UTF_8));
+    }
+
+    @Test
+    void is_left_aside_by_the_capitals_where_the_other_is_empty() {
+      var proxy = new EnvironmentProxy(Map.of("https_proxy", "http://proxy.example:3128",
+          "no_proxy", "", "NO_PROXY", "acme.example"));
+      assertEquals(List.of(Proxy.NO_PROXY), proxy.select(URI.create("https://acme.example/x")));
+    }
+
+    /** Java's client asks such a host by its number. */
+    @Test
+    void is_left_aside_for_a_name_with_an_underscore() {
+      var proxy = new EnvironmentProxy(Map.of("http_proxy", "http://proxy.example:3128",
+          "no_proxy", "up_time"));
+      var request = HttpRequest.newBuilder(URI.create("http://10.1.2.3:3001/x"))
+          .header("Host", "up_time:3001").build();
+      proxy.signedIn(request, new Secrets());
+      assertEquals(List.of(Proxy.NO_PROXY), proxy.select(request.uri()));
+    }
+
+    /** With 407 to CONNECT Java gives an answer without a body, with 502 it throws. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "407 | the proxy refuses the sign-in (expected http://NAME:PASSWORD@HOST:PORT in "
+            + "https_proxy or http_proxy)",
+        "502 | Tunnel failed, got: 502",
+    })
+    void that_refuses_stops_only_what_needs_it(int status, String reason) throws IOException {
+      try (var proxy = new RawServer(socket -> {
+        socket.getInputStream().read(new byte[10_000]);
+        socket.getOutputStream().write(("HTTP/1.1 " + status + " x\r\nProxy-Authenticate: Basic "
+            + "realm=\"x\"\r\nContent-Length: 0\r\n\r\n").getBytes(UTF_8));
+      })) {
+        env.put("https_proxy", "http://me:proxys-word@127.0.0.1:" + proxy.port());
+        config("webhook/Url = https://hooks.example.com/x");
+        var lines = run(Exit.TRY_LATER).err().lines().toList();
+        assertTrue(lines.get(0).startsWith("[webhook] hooks.example.com: " + reason), lines.get(0));
+        assertEquals(1, mail.received.size());
+        config("webhook/Url = -\nzendesk/BaseUrl = -");
+        later(1);
+        assertTrue(run(Exit.ZENDESK).err().contains("[zendesk] acme.zendesk.com: " + reason));
+      }
+    }
+
+    @Test
+    void that_echoes_its_sign_in_shows_no_password() throws IOException {
+      var basic = Base64.getEncoder().encodeToString("me:proxys-word".getBytes(UTF_8));
+      try (var proxy = new RawServer(socket -> {
+        socket.getInputStream().read(new byte[10_000]);
+        var echo = "you said Basic " + basic + ", that is proxys-word";
+        socket.getOutputStream().write(("HTTP/1.1 403 x\r\nContent-Length: " + echo.length()
+            + "\r\n\r\n" + echo).getBytes(UTF_8));
+      })) {
+        env.put("http_proxy", "http://me:proxys-word@127.0.0.1:" + proxy.port());
+        config("monitor/PingUrl = http://watch.internal/ping/x");
+        assertEquals("[monitor] PingUrl: watch.internal answers 403 you said Basic ***, that is "
+            + "***\n", run(Exit.OK).err());
+      }
     }
 
     @Test
@@ -154,6 +224,14 @@ class NetworkTest extends Deliveries {
           + ": no such host\n"));
     }
 
+    /** Whatever a resolver may make of them: 134744072 is 8.8.8.8. */
+    @ParameterizedTest
+    @ValueSource(strings = {"134744072", "0x8080808"})
+    void that_is_a_number_is_not_near(String host) throws IOException {
+      config("monitor/PingUrl = http://" + host + "/x");
+      assertTrue(run(Exit.CONFIG).err().contains("[monitor] PingUrl: malformed"));
+    }
+
     /** Java's client could ask it by its number alone, which no certificate names. */
     @ParameterizedTest
     @ValueSource(strings = {"zendesk/BaseUrl", "email/TokenUrl", "webhook/Url", "monitor/PingUrl"})
@@ -161,14 +239,26 @@ class NetworkTest extends Deliveries {
       config("kept = yes\nemail/Password = -\nemail/ClientId = x\nemail/ClientSecret = xxxxxxxx\n"
           + "email/TokenUrl = https://token.example/x\n" + key + " = https://no_such_host:1/x");
       var name = key.replaceFirst("(.*)/", "[$1] ");
-      assertEquals(folder.resolve("auth.ini") + ": " + name + ": no_such_host has an underscore "
-          + "(expected a name without, as TLS needs it)",
+      assertEquals(folder.resolve("auth.ini") + ": " + name + ": no_such_host is no name of "
+          + "a host (expected one without an underscore, as TLS needs it)",
           run(Exit.CONFIG).err().lines().findFirst().orElseThrow());
     }
   }
 
   @Nested
   class Files_of_others {
+    /** As in a container whose user has no name, for which Java says "?". */
+    @Test
+    void are_told_from_ones_own_where_the_user_has_no_name() throws IOException {
+      var name = System.getProperty("user.name");
+      System.setProperty("user.name", "?");
+      try {
+        assertEquals(Files.getOwner(folder).getName(), Disk.user());
+      } finally {
+        System.setProperty("user.name", name);
+      }
+    }
+
     @Test
     void are_no_argument_files() {
       var outcome = run("-c", "@" + folder.resolve("auth.ini"));
