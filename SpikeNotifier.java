@@ -262,8 +262,8 @@ final class SpikeNotifier implements Callable<Integer> {
       description = "Replays the history, offline: how many spikes would which settings find?")
   void backtest(
       @Option(names = "--per-month", paramLabel = "N",
-          description = "suggest the mildest change of your settings that finds at most N spikes "
-              + "in 30 days") Double perMonth,
+          description = "of the settings in the table, suggest those that find most spikes, but N "
+              + "in 30 days at most") Double perMonth,
       @Option(names = "--since", paramLabel = "DATE",
           description = "leave out the hours before, e.g. 2026-08-01") LocalDate since) {
     if (perMonth != null && !(perMonth >= 0.5 && perMonth <= 1000)) {
@@ -430,7 +430,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private Hour last;
     private HourTickets lastTickets;
     private Patience counting;
-    private Patience reading; // of all further tickets
+    private Patience reading; // of all further tickets of a pass
 
     Job(Config config, World world, boolean isDryRun, boolean json) {
       this.config = config;
@@ -537,12 +537,13 @@ final class SpikeNotifier implements Callable<Integer> {
         isChecked = backfill.fill(config.numHours);
         if (backfill.isDown()) exits.add(backfill.exit());
         if (dropIfDisbelieved(last, backfill)) return;
+        reading = null; // begins anew: the fill's time is not the tickets'
         pass(isChecked, true);
-        if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
+        noteUnjudged(backfill);
       }
     }
 
-    /** Forgets the hour where its count is that of a client which sees nothing. */
+    /** Whether the hour's count was not believed, and forgotten: then it has no verdict either. */
     private boolean dropIfDisbelieved(Hour hour, Backfill backfill) {
       if (backfill.hasLostSight()) exits.add(Exit.ZENDESK);
       if (history.knows(hour)) return false;
@@ -551,14 +552,22 @@ final class SpikeNotifier implements Callable<Integer> {
       return true;
     }
 
+    private void noteUnjudged(Backfill backfill) {
+      if (!isUnjudgedForUnreadHours(backfill)) return;
+      exits.add(Exit.ZENDESK);
+      if (backfill.isDown()) return; // which was said
+      world.warn(last.name() + ": not judged, since Zendesk did not give some of the hours that it "
+          + "is compared with; the next run asks again");
+    }
+
     /** Whether the hour would be judged, could the past that it is compared with be read. */
-    private boolean couldNotBeJudged(Backfill backfill) {
+    private boolean isUnjudgedForUnreadHours(Backfill backfill) {
       if (!(verdicts.get(last) instanceof Learning learning)) return false;
       int unread = new Baselines(rule, history.counts()).samples(last).unknown().size();
-      boolean lacksSamples = learning.samples() + unread >= learning.needed();
+      boolean unreadWouldDo = learning.samples() + unread >= learning.needed();
       int much = Math.min(168, config.numHours / 2); // hours; a young desk may lack a few, too
       boolean lacksMuch = backfill.unknown(config.numHours) >= much;
-      return backfill.leavesHours() && (lacksSamples || lacksMuch);
+      return backfill.leavesHours() && (unreadWouldDo || lacksMuch);
     }
 
     /**
@@ -576,7 +585,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (verdict instanceof Spike spike) notify(spike, judge);
         if (verdict instanceof Calm calm && tellsAll) notifyOfEnd(calm, judge);
         if (mayChange(verdict, isChecked, isPastWhole)) history.judgeLater(hour);
-        else history.wasJudged(hour);
+        else history.noLongerPending(hour);
       }
       save();
       delivery.send(waiting());
@@ -586,7 +595,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (tellsAll) notifyOfStop(judge);
       if (isPastWhole) notifyOfTags(judge);
       save();
-      if (!waiting().isEmpty()) delivery.send(waiting());
+      delivery.send(waiting());
     }
 
     /** Whether it is to be judged again; a spike is told at once, whatever becomes of the past. */
@@ -668,7 +677,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean tellsEnd = isNews && isChecked && !isInMemory;
       if (verdict instanceof Calm calm && tellsEnd) notifyOfEnd(calm, judge);
       save();
-      if (couldNotBeJudged(backfill)) exits.add(Exit.ZENDESK);
+      noteUnjudged(backfill);
     }
 
     /** Counts the last full hour; asks again where Zendesk's clock says that it is another one. */
@@ -685,7 +694,8 @@ final class SpikeNotifier implements Callable<Integer> {
         history.put(hour, count);
         return;
       }
-      throw Exit.ZENDESK.fault("[zendesk] its clock jumps: no last full hour can be told");
+      throw Exit.ZENDESK.fault("[zendesk] its clock jumps, so that no hour is the last; the next "
+          + "run asks again");
     }
 
     /** One request gives the count and the first tickets; where it fails, the count comes first. */
@@ -749,7 +759,7 @@ final class SpikeNotifier implements Callable<Integer> {
         Hour.range(first, last).forEach(hours::add);
       }
       for (var hour : history.pending()) {
-        if (hour.isBefore(oldest)) history.wasJudged(hour); // no news any more
+        if (hour.isBefore(oldest)) history.noLongerPending(hour); // no news any more
         else if (!hour.isAfter(last)) hours.add(hour);
       }
       for (var hour : hours) {
@@ -761,12 +771,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return List.copyOf(hours);
     }
 
-    /** By Repeat, from the ledger alone. */
+    /** By Repeat, where no later hour of the same spike was told. */
     private boolean shouldNotify(Spike spike, Judge judge) {
       if (leadsToTold(spike.hour(), judge)) return false;
-      var newest = ledger.newest(Kind.SPIKE, last);
       var open = openEpisode(spike.hour(), judge);
-      if (open == null || wasFalseEnd(newest, spike.hour())) return true;
+      if (open == null) return true;
       return config.repeat.shouldNotify(spike.count(), open.facts.count());
     }
 
@@ -801,6 +810,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var writer = new NoticeWriter(config, judge, tags, world);
       var tickets = tickets(spike.hour(), spike.count());
       boolean isKept = tickets.isWhole() && tickets.size() <= TagHistory.MOST_TICKETS;
+      // the notice ranks by them, even where they are not whole
       tags.put(spike.hour(), tickets.size(), tickets.tagCounts());
       var told = episodeOf(spike.hour(), judge);
       add(writer.spike(spike, told, tickets, inProgress(spike.hour())));
@@ -994,7 +1004,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var last = Hour.lastFull(world.clock.instant());
       boolean signedIn = check("Zendesk", () -> zendesk(last));
       if (signedIn) check("Query", () -> query(last));
-      else say("skip", "Query", "since Zendesk did not answer");
+      else say("skip", "Query", "since the check of Zendesk failed");
       if (zendesk.serverTime() != null) check("clock", this::clock);
       else say("skip", "clock", "since Zendesk told no time");
       check("mail", this::mail);
@@ -1290,7 +1300,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (percent != null) words += " (" + "%+.1f".formatted(percent) + " %)";
       boolean isSpike = verdict instanceof Spike;
       long needed = judge.thresholds(hour).least();
-      boolean isEdited = isSpike != verdict.count() >= needed;
+      boolean isEdited = isSpike != (verdict.count() >= needed);
       if (isSpike) words += ", a spike" + rule;
       else words += ", calm" + rule;
       if (!isEdited) return words + ".";
@@ -1372,7 +1382,9 @@ final class SpikeNotifier implements Callable<Integer> {
       if (verdict instanceof Learning) return ", since there are too few samples.";
       if (verdict instanceof Calm) return ", since it is calm.";
       var open = ledger.open(Kind.SPIKE, hour);
-      if (open != null) {
+      boolean isRepeat = open != null
+          && !config.repeat.shouldNotify(verdict.count(), open.facts.count());
+      if (isRepeat) {
         return ": Repeat = " + lower(config.repeat.name()) + ", and " + open.topic.hour().name()
             + " was told with " + plural(open.facts.count(), "ticket") + ".";
       }
@@ -1424,6 +1436,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (usual == null) json.putNull("needed");
       if (usual != null) {
         var thresholds = judge.thresholds(hour);
+        json.put("needed", thresholds.least());
         var array = json.putArray("bars");
         for (var threshold : thresholds.all()) {
           array.addObject().put("key", threshold.key()).put("words", threshold.words().get())
@@ -1623,8 +1636,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var stopped = new ArrayList<String>();
       for (int i = 0; i < turns.size(); i += 2) stopped.add(turns.get(i).name());
       var newest = stopped.subList(Math.max(0, stopped.size() - 5), stopped.size());
-      var words = "\nTickets stopped " + plural(stopped.size(), "time") + ": "
-          + String.join(", ", newest);
+      var words = "\nTickets stopped " + plural(stopped.size(), "time");
+      if (stopped.size() > newest.size()) words += ", at last";
+      words += ": " + String.join(", ", newest);
       if (!config.stops) words += " (not told: Stops = no)";
       world.result(words + ".");
     }
@@ -2071,10 +2085,10 @@ final class SpikeNotifier implements Callable<Integer> {
     private boolean isChecked;
     private boolean isCheckedInParts; // since the whole could not be counted
     private boolean hasLostSight;
-    private boolean isOver;
+    private boolean hasStopped;
     private Fault down; // why Zendesk gives nothing, or null
     private int unreadable; // hours that Zendesk does not give
-    private int stored;
+    private int done; // hours, for the progress
     private int unsaved;
     private int failuresInARow;
     private int exportFailures;
@@ -2125,8 +2139,8 @@ final class SpikeNotifier implements Callable<Integer> {
       long seen = 0;
       for (var hour : history.knownBefore(last, CHECKED)) seen += history.at(hour);
       Long total = counted(span);
+      isCheckedInParts = total == null;
       if (total == null) {
-        isCheckedInParts = true;
         aside.add(span);
         return false;
       }
@@ -2140,7 +2154,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void loseSight(long seen) {
       hasLostSight = true;
-      isOver = true;
+      hasStopped = true;
       var what = "every count before " + last + " is 0";
       var stored = "nothing of it is stored";
       if (history.at(last) == 0) {
@@ -2165,7 +2179,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Whether the past could not be read to its end. */
     boolean leavesHours() {
-      return isOver || unreadable > 0;
+      return hasStopped || unreadable > 0;
     }
 
     boolean isDown() {
@@ -2188,7 +2202,7 @@ final class SpikeNotifier implements Callable<Integer> {
      */
     boolean fill(int numHours) {
       aside.clear();
-      isOver = false;
+      hasStopped = false;
       patience = Patience.USUAL;
       isHurried = false;
       int unknown = unknown(numHours);
@@ -2286,7 +2300,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (span.hours() == 1) {
         store(span.from, total);
         if (unsaved >= SAVED_EVERY) save();
-        progress.show(stored);
+        progress.show(done);
       } else if (isExportCheaper(span, total)) {
         if (!export(span, total)) reconcileHalves(span);
       } else if (isBusy || isExportBroken() && hasUnknown(span)) {
@@ -2320,7 +2334,7 @@ final class SpikeNotifier implements Callable<Integer> {
         zendesk.count(last, last.plus(1), Patience.USUAL);
       } catch (Fault e) {
         down = e;
-        isOver = true;
+        hasStopped = true;
         world.warn(e.getMessage());
       }
     }
@@ -2365,7 +2379,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** False, with nothing stored, when it does not bring every ticket, unless the time is up. */
     private boolean export(Span span, long total) {
       var hours = exported(span, total);
-      if (isOver) return true; // what was read is lost, the next run reads it again
+      if (hasStopped) return true; // what was read is lost, the next run reads it again
       long read = 0;
       for (var hour : hours.values()) read += hour.tickets;
       if (read != total) {
@@ -2399,7 +2413,7 @@ final class SpikeNotifier implements Callable<Integer> {
             if (!isNew) continue;
             hours.computeIfAbsent(Hour.of(ticket.created()), hour -> new Exported()).add(ticket);
           }
-          progress.show(stored + (long) (span.hours() * (double) seen.size() / total));
+          progress.show(done + (long) (span.hours() * (double) seen.size() / total));
           boolean isEndless = seen.size() == before;
           if (isEndless || isOver()) return hours;
         }
@@ -2433,7 +2447,11 @@ final class SpikeNotifier implements Callable<Integer> {
     /** After an upgrade, or where only the count was read. Never in the way of anything. */
     private void readTags() {
       int failures = 0;
-      for (var gap : hoursWithoutTags()) {
+      var gaps = hoursWithoutTags();
+      long hours = gaps.stream().mapToLong(Span::hours).sum();
+      progress = new Progress("hours of tags", hours, world);
+      done = 0;
+      for (var gap : gaps) {
         for (var span : slices(gap)) {
           if (isOver() || failures >= EXPORT_FAILURES) return;
           if (!readTags(span)) failures++;
@@ -2465,8 +2483,9 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var hour : hours.values()) read += hour.tickets;
       boolean isMostlyThere = read * 10 >= total * 9;
       if (!isMostlyThere) pageSize = Zendesk.SMALL_PAGE; // big pages may be too slow for Zendesk
-      if (isOver || !isMostlyThere) return false;
+      if (hasStopped || !isMostlyThere) return false;
       span.each().forEach(hour -> hours.getOrDefault(hour, new Exported()).putInto(tags, hour));
+      done += (int) span.hours();
       unsaved++;
       return true;
     }
@@ -2477,7 +2496,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (before != null && before == count) return;
       history.put(hour, count);
       if (before == null) {
-        stored++;
+        done++;
       } else {
         world.info("%s: counted again, %s instead of %d".formatted(hour, plural(count, "ticket"),
             before));
@@ -2500,18 +2519,18 @@ final class SpikeNotifier implements Callable<Integer> {
      * once, and the run judges what it has.
      */
     private boolean isOver() {
-      if (isOver) return true;
+      if (hasStopped) return true;
       long minutes = TimeUnit.NANOSECONDS.toMinutes(world.ticker.nanos() - start);
       if (isHurried) {
-        isOver = patience.isOver(world);
+        hasStopped = patience.isOver(world);
       } else if (minutes >= LONGEST.toMinutes()) {
-        isOver = true;
+        hasStopped = true;
         world.warn("reading past hours took %d minutes; the next run goes on".formatted(minutes));
       } else if (failuresInARow >= HOPELESS) {
-        isOver = true;
+        hasStopped = true;
         world.warn("Zendesk gives no counts of past hours; the next run goes on");
       }
-      return isOver;
+      return hasStopped;
     }
   }
 
@@ -2688,7 +2707,7 @@ final class SpikeNotifier implements Callable<Integer> {
         notice.refuse(name, why);
         world.warn(about + " refuses " + entry.fileName + ": " + why);
       } else {
-        world.warn(about + " takes " + entry.fileName + " later: " + outcome.words);
+        world.warn(about + " did not take " + entry.fileName + ": " + outcome.words);
       }
     }
 
@@ -3487,7 +3506,7 @@ final class SpikeNotifier implements Callable<Integer> {
     PUT_OFF,    // nothing of the notice was sent, so each run tries again
     NO_ANSWER,  // the same, without a word
     NO_SIGN_IN, // the same, until somebody mends auth.ini
-    UNCONFIRMED // its text was sent, without a yes: it may have arrived, so tries are spaced
+    UNCONFIRMED // its text was sent, without a yes; it may have arrived: tries are spaced, and end
   }
 
   // ==== Heartbeat: does somebody hear when runs fail, or stop ===================================
@@ -5125,7 +5144,7 @@ final class SpikeNotifier implements Callable<Integer> {
         missing = trouble;
         if (trouble.isEmpty()) missing = notFound();
       }
-      isWhole = trouble.isEmpty();
+      isWhole = trouble.isEmpty() && size() < MOST;
     }
 
     /** @return why it did not get to the end, or an empty text */
@@ -5147,7 +5166,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return tickets.size();
     }
 
-    /** Whether all pages were read. */
+    /** Whether the reading came to an end. */
     boolean isWhole() {
       return isWhole;
     }
@@ -5522,7 +5541,7 @@ final class SpikeNotifier implements Callable<Integer> {
         case 403 -> "the client's user must be an admin or an agent with access to all tickets";
         case 404 -> "check Domain";
         case 400, 422 -> "check Query";
-        default -> "unexpected";
+        default -> "no cause is known; see doctor -v";
       };
     }
   }
@@ -6734,8 +6753,8 @@ final class SpikeNotifier implements Callable<Integer> {
       takeUp(hour);
     }
 
-    /** Notes that the hour was judged. */
-    void wasJudged(Hour hour) {
+    /** Notes that the hour was judged, or is too old to be. */
+    void noLongerPending(Hour hour) {
       state.pending.remove(hour);
       takeUp(hour);
     }
@@ -7015,7 +7034,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     void forget(Hour hour) {
-      known.remove(hour);
+      if (known.remove(hour) != null) isChanged = true;
     }
 
     /** Writes the newest days, where there is something new. @throws Fault HISTORY */
@@ -8185,7 +8204,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return value;
     }
 
-    /** The exception that a status other than 2xx stands for, whatever becomes of the body. */
+    /**
+     * What a status other than 2xx stands for, whatever becomes of the body.
+     *
+     * @throws PermanentFailure for a final one, which is no IOException, so that nothing retries it
+     */
     private IOException refusal(HttpResponse<InputStream> answer) {
       int status = answer.statusCode();
       if (status == 407) return new ProxyRefusal(); // which may have no body
@@ -8265,7 +8288,9 @@ final class SpikeNotifier implements Callable<Integer> {
     String reason(Throwable e) {
       if (hasCause(e, UnresolvedAddressException.class)) return "no such host";
       if (hasCause(e, UnknownHostException.class)) return "no such host";
-      if (hasCause(e, HttpConnectTimeoutException.class)) return "no connection in 10 s";
+      if (hasCause(e, HttpConnectTimeoutException.class)) {
+        return "no connection in " + CONNECT_TIMEOUT.toSeconds() + " s";
+      }
       if (hasCause(e, ConnectException.class)) return "no connection";
       if (e instanceof JsonProcessingException json) return reason(json);
       return world.sanitize(Objects.requireNonNullElse(e.getMessage(), "the connection broke"));

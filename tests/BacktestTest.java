@@ -44,7 +44,7 @@ class BacktestTest extends Unit {
         "5 | For at most 5.0 spikes in 30 days: your settings stay under that.",
         "0.5 | For at most 0.5 spikes in 30 days: none of the settings tried stays under that.",
     })
-    void suggest_the_mildest_change_under_a_ceiling(String ceiling, String line) {
+    void suggest_what_finds_most_under_a_ceiling(String ceiling, String line) {
       history(200);
       assertEquals(0, run("backtest", "--per-month", ceiling, "-c", folder + "/auth.ini"));
       assertTrue(out.toString().contains("\n" + line + "\n"), out.toString());

@@ -90,7 +90,7 @@ class ChatTest extends Deliveries {
       })) {
         config("webhook/Url = " + hook.url() + "\nmonitor/PingUrl = " + hook.url());
         var err = run(Exit.TRY_LATER).err();
-        assertTrue(err.contains("[webhook] 127.0.0.1 takes " + SPIKE + " later: an answer that is "
+        assertTrue(err.contains("[webhook] 127.0.0.1 did not take " + SPIKE + ": an answer that is "
             + "no HTTP"), err);
         assertEquals(1, mail.received.size());
       }

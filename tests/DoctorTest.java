@@ -72,7 +72,7 @@ class DoctorTest extends Deliveries {
       var outcome = run(Exit.ZENDESK, "doctor");
       assertTrue(outcome.out().contains("FAIL  Zendesk: [zendesk] 127.0.0.1: answers 503"),
           outcome.out());
-      assertTrue(outcome.out().contains("skip  Query: since Zendesk did not answer"));
+      assertTrue(outcome.out().contains("skip  Query: since the check of Zendesk failed"));
       assertTrue(outcome.out().contains("FAIL  mail: [email] localhost:" + mail.port()
           + ": team@acme.example is refused: 550 no such user"), outcome.out());
     }

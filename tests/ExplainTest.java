@@ -133,6 +133,19 @@ class ExplainTest extends Unit {
           + "it)\n"), err.toString());
     }
 
+    /** As programs want it, who compare it with a count of their own. */
+    @Test
+    void says_what_is_needed_where_the_count_is_unknown() throws IOException {
+      fiveWeeks(20, Map.of());
+      assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T14"));
+      assertTrue(out.toString().contains("\nNeeded for a spike: 44 tickets.\n"), out.toString());
+      out.getBuffer().setLength(0);
+      assertEquals(0, run("explain", "--json", "-c", folder + "/auth.ini", "2026-11-24T14"));
+      var json = SpikeNotifier.JSON.readTree(out.toString());
+      assertTrue(json.path("count").isNull());
+      assertEquals(44, json.path("needed").asLong());
+    }
+
     @Test
     void tells_a_tag_that_surges() throws IOException {
       fiveWeeks(20, Map.of("checkout_error", 9L, "vip", 7L));

@@ -442,7 +442,7 @@ final class Fakes {
   static void known(Path folder, Hour first, Hour end, long each) {
     var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
     Hour.range(first, end).forEach(hour -> history.put(hour, each));
-    history.wasJudged(end.plus(-1));
+    history.noLongerPending(end.plus(-1));
     history.save();
   }
 

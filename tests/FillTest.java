@@ -116,6 +116,16 @@ class FillTest extends Scenario {
       assertEquals(240, history().hours().size());
     }
 
+    /** Else cron's mail would be empty, and the watcher would not hear why. */
+    @Test
+    void says_why_the_last_hour_was_not_judged() throws IOException {
+      config("misc/NumHours = 72");
+      desk.trouble = Trouble.holding(NOW.plus(-48), answer(500, ""));
+      var outcome = run(Exit.ZENDESK, "-q");
+      assertEquals(NOW.name() + ": not judged, since Zendesk did not give some of the hours that "
+          + "it is compared with; the next run asks again\n", outcome.err());
+    }
+
     @Test
     void gives_up_the_past_when_zendesk_gives_none_of_it() throws IOException {
       var counts = new AtomicInteger();

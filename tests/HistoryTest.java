@@ -95,7 +95,7 @@ class HistoryTest extends Unit {
       var history = History.open(file, "acme.zendesk.com", "tags:vip");
       history.put(midnight, 12);
       history.judgeLater(midnight.plus(-5));
-      history.wasJudged(midnight);
+      history.noLongerPending(midnight);
       history.save();
       assertEquals(HEADER + "2026-11-23,12" + ",".repeat(23) + "\n", Files.readString(file));
       assertEquals("""

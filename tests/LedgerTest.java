@@ -232,7 +232,7 @@ class LedgerTest extends Deliveries {
       var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
       history.put(NOW.plus(-1), 40);
       history.put(NOW, 40);
-      history.wasJudged(NOW);
+      history.noLongerPending(NOW);
       history.save();
       for (var each : List.of("sent/2026-11-10T12", "outbox/2026-11-10T13")) {
         var hour = each.replaceAll(".*/", "");

@@ -69,7 +69,7 @@ class MailTest extends Deliveries {
         if (isEach.equals("yes")) { // since it may be about one receiver
           said = "";
           for (var receiver : List.of("a", "b")) {
-            said += "[email] localhost: " + receiver + "@acme.example takes " + SPIKE + " later: "
+            said += "[email] localhost: " + receiver + "@acme.example did not take " + SPIKE + ": "
                 + reason + "\n";
           }
         }
@@ -90,8 +90,8 @@ class MailTest extends Deliveries {
     void reaches_later_who_was_deferred_and_the_other_once(String reply) throws IOException {
       try (var smtp = smtp("RCPT TO:<b@", reply)) {
         var outcome = run(Exit.TRY_LATER);
-        assertTrue(outcome.err().startsWith("[email] localhost: b@acme.example takes " + SPIKE
-            + " later: " + reply), outcome.err());
+        assertTrue(outcome.err().startsWith("[email] localhost: b@acme.example did not take "
+            + SPIKE + ": " + reply), outcome.err());
         assertEquals(1, smtp.mails.size());
         assertEquals(List.of("a@acme.example"), names(notice("outbox", SPIKE).path("accepted")));
         smtp.said.clear();
@@ -152,7 +152,7 @@ class MailTest extends Deliveries {
     })
     void waits_and_arrives_once_that_is_mended(String command, String reply) throws IOException {
       try (var smtp = smtp(command, reply)) {
-        assertTrue(run(Exit.TRY_LATER).err().contains("takes " + SPIKE + " later: " + reply));
+        assertTrue(run(Exit.TRY_LATER).err().contains("did not take " + SPIKE + ": " + reply));
         assertEquals(List.of(SPIKE), files("outbox"));
         smtp.script(command, command.equals("DATA") ? "354 go" : "250 ok");
         run(Exit.OK);
@@ -237,8 +237,8 @@ class MailTest extends Deliveries {
     @Test
     void waits_when_the_sender_is_refused() throws IOException {
       try (var smtp = smtp("MAIL FROM", "553 5.7.1 not owned by user")) {
-        assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] localhost: a@acme.example takes "
-            + SPIKE + " later: 553 5.7.1 not owned by user (check Sender)"));
+        assertTrue(run(Exit.TRY_LATER).err().startsWith("[email] localhost: a@acme.example did not "
+            + "take " + SPIKE + ": 553 5.7.1 not owned by user (check Sender)"));
         assertEquals(List.of(SPIKE), files("outbox"));
         smtp.script("MAIL FROM", "250 ok");
         run(Exit.OK);
@@ -250,7 +250,7 @@ class MailTest extends Deliveries {
     void reaches_the_others_when_the_server_hangs_up_at_one() throws IOException {
       try (var smtp = smtp("RCPT TO:<a@", "421 4.7.0 try later|CLOSE")) {
         var outcome = run(Exit.TRY_LATER);
-        assertTrue(outcome.err().contains("a@acme.example takes " + SPIKE + " later: 421 4.7.0"),
+        assertTrue(outcome.err().contains("a@acme.example did not take " + SPIKE + ": 421 4.7.0"),
             outcome.err());
         assertEquals(1, smtp.mails.size());
         assertTrue(notice("outbox", SPIKE).path("accepted").has("b@acme.example"));

@@ -153,6 +153,9 @@ class TagsTest extends Unit {
       assertEquals(3, read.at(JUDGED).count("\u00fc\u00df"));
       assertTrue(read.knows(JUDGED.plus(1)));
       assertFalse(read.knows(JUDGED.plus(2)));
+      read.forget(JUDGED);
+      read.save(folder.resolve(history));
+      assertFalse(TagHistory.read(folder.resolve(history)).knows(JUDGED), "forgotten in the file");
     }
 
     @Test
