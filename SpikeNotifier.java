@@ -214,7 +214,7 @@ final class SpikeNotifier implements Callable<Integer> {
     var config = Config.read(configFile, world);
     int code;
     try {
-      config.warnings().forEach(world::warn);
+      config.warnings.forEach(world::warn);
       config.refuseMistakes();
       code = runLocked(config).code;
     } catch (RuntimeException | Error e) { // here, so that the watcher hears of it
@@ -1043,7 +1043,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Seen config() {
       var read = Config.read(file, world);
-      for (var warning : read.warnings()) say("WARN", "config", warning);
+      for (var warning : read.warnings) say("WARN", "config", warning);
       read.refuseMistakes();
       world.tls(); // of SSL_CERT_FILE
       config = read;
@@ -1054,10 +1054,11 @@ final class SpikeNotifier implements Callable<Integer> {
       long count = zendesk.count(last, last.plus(1), Patience.USUAL);
       var seen = Http.server(config.zendeskUrl) + ", " + plural(count, "ticket") + " in "
           + last.name() + ", ";
-      boolean isTwice = config.zendeskClient != null && config.credentials != null;
-      if (isTwice) return new Seen(seen + "OAuth; Credentials are there too, and not used", true);
-      if (config.zendeskClient != null) return new Seen(seen + "OAuth");
-      return new Seen(seen + "API token, which ends on 30 Apr 2027", true);
+      if (config.zendeskClient == null) {
+        return new Seen(seen + "API token, which ends on 30 Apr 2027", true);
+      }
+      if (config.credentials == null) return new Seen(seen + "OAuth");
+      return new Seen(seen + "OAuth; Credentials are there too, and not used", true);
     }
 
     private Seen query(Hour last) {
@@ -2088,7 +2089,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private boolean hasStopped;
     private Fault down; // why Zendesk gives nothing, or null
     private int unreadable; // hours that Zendesk does not give
-    private int done; // hours, for the progress
+    private long done; // hours, for the progress
     private int unsaved;
     private int failuresInARow;
     private int exportFailures;
@@ -2485,7 +2486,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (!isMostlyThere) pageSize = Zendesk.SMALL_PAGE; // big pages may be too slow for Zendesk
       if (hasStopped || !isMostlyThere) return false;
       span.each().forEach(hour -> hours.getOrDefault(hour, new Exported()).putInto(tags, hour));
-      done += (int) span.hours();
+      done += span.hours();
       unsaved++;
       return true;
     }
@@ -2952,9 +2953,9 @@ final class SpikeNotifier implements Callable<Integer> {
       if (open != null && open.isConnected()) return open;
       var password = password();
       if (password != null) { // as servers may echo it, by PLAIN and by XOAUTH2
-        world.secrets.add(Secrets.base64("\0" + config.username + "\0" + password));
-        world.secrets.add(Secrets.base64(config.username + "\0" + config.username + "\0"
-            + password)); // angus-mail's
+        var plain = "\0" + config.username + "\0" + password;
+        world.secrets.add(Secrets.base64(plain));
+        world.secrets.add(Secrets.base64(config.username + plain)); // angus-mail's
         world.secrets.add(Secrets.base64("user=" + config.username + "\1auth=Bearer " + password
             + "\1\1"));
       }
@@ -7133,6 +7134,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private Config(Path file, World world, boolean offline) {
       super(file, world, offline);
       warnIfOthersCanRead();
+      warnOfUnknownKeys();
       boolean hasSignIn = zendeskClient != null || credentials != null;
       check("[zendesk] ClientId", hasSignIn || isWrong("[zendesk] ClientSecret"), "missing",
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
@@ -7168,7 +7170,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** For commands that read the history alone: secrets and mail are not asked for. */
     static Config readOffline(Path file, World world) {
       var config = new Config(file, world, true);
-      config.warnings().forEach(world::warn);
+      config.warnings.forEach(world::warn);
       config.refuseMistakes();
       return config;
     }
@@ -7335,7 +7337,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final Pattern LINE_NUMBER = Pattern.compile("at line: (\\d+)");
 
     final List<String> mistakes = new ArrayList<>(); // a line each
-    private final List<String> warnings = new ArrayList<>();
+    final List<String> warnings = new ArrayList<>();
     private final Set<String> wrongKeys = new HashSet<>();
     final Path folder; // the INI's own, which every path is relative to
     protected final List<String> secrets = new ArrayList<>();
@@ -7783,13 +7785,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return line;
     }
 
-    /** Of its rights, and of keys that nothing has asked for. */
-    List<String> warnings() {
-      var all = new ArrayList<>(warnings);
+    /** Once every key is asked for. */
+    void warnOfUnknownKeys() {
       for (var key : values.keySet()) {
-        if (!asked.contains(key)) all.add(shown() + ": " + unknownKey(key));
+        if (!asked.contains(key)) warnings.add(shown() + ": " + unknownKey(key));
       }
-      return all;
     }
 
     void warnIfOthersCanRead() {
@@ -8569,7 +8569,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * With the name and password that stand in the proxy's address, for the proxy alone.
+     * With the name and password that stand in the proxy's address, for the proxy alone. Notes the
+     * name of a host that is asked by its number, since no_proxy has names.
      *
      * @throws Fault CONFIG when that address is malformed
      */

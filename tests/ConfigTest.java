@@ -40,7 +40,7 @@ class ConfigTest extends Unit {
       var file = write("auth.ini", ini);
       var world = world(env);
       var config = Config.read(file, world);
-      config.warnings().forEach(world::warn);
+      config.warnings.forEach(world::warn);
       config.refuseMistakes();
       return config;
     }

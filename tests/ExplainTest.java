@@ -88,20 +88,24 @@ class ExplainTest extends Unit {
           SpikeNotifier.JSON.readTree(out.toString()).path("stop").toString());
     }
 
+    /** Of 20 an hour, and then of so many. */
+    private void fiveWeeksThenThreeDays(long each) throws IOException {
+      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
+      Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour ->
+          history.put(hour, hour.isAfter(JUDGED.plus(-72)) ? each : 20));
+      history.save();
+      write("auth.ini", "[spike]\nRule = weekly\n");
+    }
+
     /** In the mail's words. */
     @Test
     void says_that_the_usual_was_raised_or_lowered() throws IOException {
-      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
-      Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour ->
-          history.put(hour, hour.isAfter(JUDGED.plus(-72)) ? 60 : 20));
-      history.save();
-      write("auth.ini", "[spike]\nRule = weekly\n");
+      fiveWeeksThenThreeDays(60);
       assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertTrue(out.toString().contains("\nUsual: 60.0, raised from 20 to follow the last three "
           + "days, deviation 15.2, by 5 samples of the same hour of the same weekday.\n"),
           out.toString());
-      Hour.range(JUDGED.plus(-71), JUDGED.plus(1)).forEach(hour -> history.put(hour, 8));
-      history.save();
+      fiveWeeksThenThreeDays(8);
       out.getBuffer().setLength(0);
       assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertTrue(out.toString().contains("\nTickets come: 16 in 2 hours, usually 16. The usual was "
@@ -111,11 +115,7 @@ class ExplainTest extends Unit {
     /** A tenth is not worth a mail's words, but here the samples are shown, which would not fit. */
     @Test
     void says_a_small_raise_too() throws IOException {
-      var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
-      Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour ->
-          history.put(hour, hour.isAfter(JUDGED.plus(-72)) ? 22 : 20));
-      history.save();
-      write("auth.ini", "[spike]\nRule = weekly\n");
+      fiveWeeksThenThreeDays(22);
       assertEquals(0, run("explain", "-c", folder + "/auth.ini", "2026-11-24T13"));
       assertTrue(out.toString().contains("\nUsual: 22.0, raised from 20 to follow the last three "
           + "days, "), out.toString());
