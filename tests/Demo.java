@@ -76,7 +76,7 @@ final class Demo {
           [zendesk]
           Domain = demo
           ClientId = demo
-          ClientSecretCommand = echo %s
+          ClientSecret = %s
           BaseUrl = %s
           RequestsPerMinute = 100000
           [email]
