@@ -290,14 +290,16 @@ final class SpikeNotifier implements Callable<Integer> {
   /** A usage error. No word of an argument is shown: it may be a secret. */
   private int refuse(ParameterException e) {
     var command = e.getCommandLine().getCommandSpec().qualifiedName();
+    var arg = e instanceof CommandLine.OverwrittenOptionException twice ? twice.getOverwritten()
+        : e.getArgSpec();
     var words = "an argument is not known (expected an option, or one of " + COMMANDS + ")";
     if (e instanceof Misuse || e instanceof CommandLine.MissingParameterException) {
       words = e.getMessage();
-    } else if (e.getArgSpec() instanceof CommandLine.Model.OptionSpec option) {
+    } else if (arg instanceof CommandLine.Model.OptionSpec option) {
       words = option.longestName() + ": malformed, or given twice (expected "
           + (option.arity().max() == 0 ? "no value" : option.paramLabel()) + ")";
-    } else if (e.getArgSpec() != null) {
-      words = e.getArgSpec().paramLabel() + ": malformed (expected one such as 2026-11-24T13)";
+    } else if (arg != null) {
+      words = arg.paramLabel() + ": malformed (expected one such as 2026-11-24T13)";
     }
     world.warn(words);
     world.warn("See " + command + " --help");
@@ -432,6 +434,7 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!isDryRun) tidyUp();
       } catch (Fault e) {
         world.report(e);
+        judged.values().removeIf(verdict -> !(verdict instanceof Spike)); // which was told
       }
       if (isDryRun) {
         delivery.print(isJson, chosen);
@@ -462,7 +465,7 @@ final class SpikeNotifier implements Callable<Integer> {
         long count = count(last, patience);
         readClock();
         var newest = Hour.lastFull(world.now());
-        if (last.isAfter(newest)) {
+        if (chosen != null && chosen.isAfter(newest)) {
           throw Exit.USAGE.fault("--hour " + last.name() + ": is not over yet (expected "
               + newest.name() + " or earlier)");
         }
@@ -511,11 +514,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var past = new Past(zendesk, history, tags, world, this::save);
       var newest = told.wasWhole() ? told.judged.lastKey() : null;
       boolean isRead = past.read(last, newest, config.numHours);
-      if (past.hasLostSight()) {
-        isStored = false;
-        judged.clear();
-        world.exits.add(Exit.ZENDESK);
-      } else if (!isRead) {
+      if (!isRead) {
         world.trouble(Exit.ZENDESK, "[zendesk] the past was not read to its end, and the next run "
             + "goes on: " + past.trouble());
       }
@@ -706,7 +705,8 @@ final class SpikeNotifier implements Callable<Integer> {
       checks.put("lock", this::lock);
       if (sends) addSamples(checks);
       checks.forEach(this::check);
-      return worst;
+      world.exits.add(worst);
+      return Exit.worst(world.exits);
     }
 
     private void addSamples(Map<String, Supplier<Seen>> checks) {
@@ -757,7 +757,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var read = Config.read(file, world);
       for (var warning : read.warnings) say("WARN", "config", warning);
       read.refuseMistakes();
-      world.tls(); // of SSL_CERT_FILE
+      world.tls(); // of SSL_CERT_FILE, which says what is wrong
       config = read;
       return new Seen(Disk.shown(file), false);
     }
@@ -1046,14 +1046,21 @@ final class SpikeNotifier implements Callable<Integer> {
     private record Line(Rule rule, double spikes, double hours, double notices) { }
 
     Backtest(Config config, Counts counts, TagHistory tags) {
+      this(config, counts, tags, firstThatCounts(counts));
+    }
+
+    Backtest(Config config, Counts counts, TagHistory tags, Hour first) {
       this.config = config;
       this.counts = counts;
       this.own = new Rule(config);
       this.tagRule = new TagRule(tags, config.zone);
       this.stops = new Stops(config, counts);
+      this.first = first;
+    }
+
+    private static Hour firstThatCounts(Counts counts) {
       var learned = counts.first().plus(LEARNING);
-      boolean isEnough = counts.end().since(learned) >= ENOUGH;
-      this.first = isEnough ? learned : counts.first();
+      return counts.end().since(learned) >= ENOUGH ? learned : counts.first();
     }
 
     /** @param perMonth the most spikes in 30 days of a setting that is shown, or null */
@@ -1395,7 +1402,6 @@ final class SpikeNotifier implements Callable<Integer> {
     private long lastAnswer; // on the ticker
     private long learned; // hours
     private int unsaved; // hours
-    private boolean hasLostSight;
     private String trouble = "none"; // the latest
 
     private record Span(Hour from, Hour end) {
@@ -1440,6 +1446,7 @@ final class SpikeNotifier implements Callable<Integer> {
      * filled, or all that there is to learn.
      *
      * @param judged the newest hour that a run has judged, or null before a whole one
+     * @throws Fault ZENDESK when nothing is shown of what was: then nothing may be stored
      */
     boolean read(Hour last, Hour judged, int numHours) {
       var from = last.plus(-CHECKED);
@@ -1463,11 +1470,6 @@ final class SpikeNotifier implements Callable<Integer> {
       readTags(last);
       save.run();
       return judged != null || isFilled || isAllThereIs;
-    }
-
-    /** Whether Zendesk shows nothing of what it has shown: then nothing may be stored. */
-    boolean hasLostSight() {
-      return hasLostSight;
     }
 
     /** The latest one, in words. */
@@ -1506,10 +1508,7 @@ final class SpikeNotifier implements Callable<Integer> {
         long known = span.each().filter(history::knows).mapToLong(history::at).sum();
         boolean isWhole = span.each().allMatch(history::knows);
         if (isWhole && known == total) continue;
-        if (isCheck && span.equals(whole) && total == 0 && known >= SEEN) {
-          loseSight(known);
-          return false;
-        }
+        if (isCheck && span.equals(whole) && total == 0 && known >= SEEN) throw lostSight(known);
         refine(span, total, isWhole, queue);
         if (unsaved >= SAVED_EVERY) save();
         progress.show(learned);
@@ -1518,7 +1517,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void refine(Span span, long total, boolean isWhole, Deque<Span> queue) {
-      long pages = (total + Zendesk.PAGE - 1) / Zendesk.PAGE;
+      long pages = (total + zendesk.pageSize() - 1) / zendesk.pageSize();
       boolean isBroken = brokenExports >= BROKEN_EXPORTS;
       boolean isCountedAnyway = pages >= span.hours()
           || isBroken && !isWhole && total >= span.hours();
@@ -1560,9 +1559,8 @@ final class SpikeNotifier implements Callable<Integer> {
       return new Patience(1, world.ticker.nanos() + SILENCE.toNanos(), QUESTION);
     }
 
-    private void loseSight(long known) {
-      hasLostSight = true;
-      world.warn("[zendesk] the day before the last hour holds 0 tickets, though " + known + " of "
+    private static Fault lostSight(long known) {
+      return Exit.ZENDESK.fault("[zendesk] the day before the last hour holds 0 tickets, though " + known + " of "
           + "it are stored: not believed, nothing is stored (the client may have lost its sight: "
           + "check its user's role; if they were deleted, empty those cells)");
     }
@@ -1594,7 +1592,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var hours = new HashMap<Hour, Exported>();
       var seen = new HashSet<Long>();
       try {
-        var pages = zendesk.export(span.from, span.end, patience());
+        var pages = zendesk.export(span.from, span.end, this::patience);
         while (pages.hasNext() && seen.size() <= total && !isOver()) {
           for (var ticket : pages.next()) {
             boolean isNew = ticket.isWithin(span.from.from(), span.end.from())
@@ -1881,7 +1879,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final World world;
     private final Duration limit; // of a transaction: two minutes, where an answer has 90 s
     private String token; // of this run
-    private Socket socket; // of the latest connection
+    private volatile Socket socket; // of the latest connection, or null
     private int silences; // in a row
 
     Mailer(Config config, World world) {
@@ -1927,7 +1925,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private SMTPTransport connected() {
       try {
         return Deadline.within(limit, this::connect);
-      } catch (IOException e) {
+      } catch (IOException e) { // as where it greets without end
+        closeSocket();
         throw unreachable(e);
       }
     }
@@ -1964,7 +1963,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void closeSocket() {
       try {
-        socket.close(); // else the thread that was left behind would hold it
+        if (socket != null) socket.close(); // else the thread left behind would hold it
       } catch (IOException e) {
         world.detail(place() + ": " + reason(e));
       }
@@ -3322,7 +3321,7 @@ final class SpikeNotifier implements Callable<Integer> {
     void readRest(Zendesk zendesk, long count, Patience patience, World world) {
       if (isWhole) return;
       try {
-        var pages = zendesk.export(hour, hour.plus(1), patience);
+        var pages = zendesk.export(hour, hour.plus(1), () -> patience);
         while (size() < MOST && pages.hasNext()) {
           for (var ticket : pages.next()) add(ticket.sanitized(world));
         }
@@ -3911,7 +3910,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** The search API: counts of, and tickets from, half-open spans of UTC time. */
   static final class Zendesk {
-    static final int PAGE = 1000; // tickets of a page of export
     private static final long MOST_TICKETS = 9_999_999; // of an hour
     private static final LocalDate WARNED_FROM = LocalDate.of(2027, 1, 1);
 
@@ -3920,6 +3918,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Http http;
     private String token; // null before the sign-in
     private boolean hasTokenWorked;
+    private int pageSize = 1000; // tickets of a page of export; 100 where that proved too slow
 
     Zendesk(Config config, World world) {
       this.config = config;
@@ -3939,6 +3938,10 @@ final class SpikeNotifier implements Callable<Integer> {
 
     int requests() {
       return http.requests();
+    }
+
+    int pageSize() {
+      return pageSize;
     }
 
     /** The clock of the latest answer, or null when none named its time. */
@@ -3969,10 +3972,14 @@ final class SpikeNotifier implements Callable<Integer> {
           TicketPage.class, patience, page -> expectPossible(page.count, 1));
     }
 
-    /** The tickets of the span page after page, newest first, each read when it is asked for. */
-    Iterator<List<Ticket>> export(Hour from, Hour to, Patience patience) {
-      var first = "/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D=" + PAGE
-          + "&query=" + words("", from.from(), to.from(), config.query);
+    /**
+     * The tickets of the span page after page, newest first, each read when it is asked for.
+     *
+     * @param patience for each page
+     */
+    Iterator<List<Ticket>> export(Hour from, Hour to, Supplier<Patience> patience) {
+      var first = "/api/v2/search/export.json?filter%5Btype%5D=ticket&page%5Bsize%5D="
+          + pageSize + "&query=" + words("", from.from(), to.from(), config.query);
       return new Iterator<>() {
         private final Set<String> read = new HashSet<>();
         private String next = first;
@@ -3987,9 +3994,14 @@ final class SpikeNotifier implements Callable<Integer> {
           if (!read.add(next)) {
             throw Exit.ZENDESK.fault(place() + ": a next page that was read already");
           }
-          var page = get(next, TicketPage.class, patience, answer -> { });
-          next = page.next();
-          return page.tickets();
+          try {
+            var page = get(next, TicketPage.class, patience.get(), answer -> { });
+            next = page.next();
+            return page.tickets();
+          } catch (Fault e) {
+            pageSize = 100;
+            throw e;
+          }
         }
       };
     }
@@ -5124,11 +5136,13 @@ final class SpikeNotifier implements Callable<Integer> {
 
     NavigableMap<Hour, Long> read(String text) {
       var lines = text.lines().toList();
-      var hours = hours(lines.isEmpty() ? List.of() : cells(lines.get(0)));
+      var header = lines.isEmpty() ? "" : lines.get(0);
+      var separator = header.contains(";") ? ";" : header.contains("\t") ? "\t" : ",";
+      var hours = hours(cells(header, separator));
       var known = new TreeMap<Hour, Long>();
       var dates = new HashSet<LocalDate>();
       for (int i = 1; i < lines.size(); i++) {
-        var cells = cells(lines.get(i));
+        var cells = cells(lines.get(i), separator);
         if (String.join("", cells).isEmpty()) continue;
         try {
           var date = date(cells.get(hours.firstKey() - 1)); // pandas puts row numbers before it
@@ -5148,9 +5162,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** A quoted 1,000 falls apart into two cells with half of a quote each, which are no counts. */
-    private static List<String> cells(String line) {
+    private static List<String> cells(String line, String separator) {
       var cells = new ArrayList<String>();
-      for (var cell : line.split("[,;\t]", -1)) cells.add(unquoted(cell.strip()));
+      for (var cell : line.split(separator, -1)) cells.add(unquoted(cell.strip()));
       return cells;
     }
 
@@ -5400,7 +5414,9 @@ final class SpikeNotifier implements Callable<Integer> {
     private Config(Path file, World world, boolean isOffline) {
       super(file, world, isOffline);
       warnOfUnknownKeys();
-      check("[zendesk] ClientId", zendeskClient != null || credentials != null, "missing",
+      boolean hasSignIn = zendeskClient != null || credentials != null
+          || text("[zendesk] ClientId", null) != null; // then its secret is missing
+      check("[zendesk] ClientId", hasSignIn, "missing",
           "ClientId and ClientSecret of an OAuth client, or older Credentials");
       boolean isToken = zendeskClient != null || credentials == null
           || credentials.matches("[^@\\s:]+@[^\\s:]+/token:\\S+");
@@ -5566,7 +5582,7 @@ final class SpikeNotifier implements Callable<Integer> {
       } catch (IOException e) { // of which the number alone, since the line may be a password
         throw Exit.CONFIG.fault(shown() + ": line "
             + e.getMessage().replaceAll("(?s).*at line: (\\d+).*|.*", "$1")
-            + " is neither [section] nor Key = value");
+            + " is neither [section] nor Key = value below one");
       }
       parser.forEach((section, keys) ->
           keys.keySet().forEach(key -> put(section, key, keys.getAll(key))));
@@ -5591,9 +5607,10 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    /** Without what is pasted along unseen. */
+    /** Without what is pasted along unseen, and without comments behind a section's name. */
     private static String visible(String text) {
-      return text.replace('\u00a0', ' ').replaceAll("\\p{Cf}", "");
+      return text.replace('\u00a0', ' ').replaceAll("\\p{Cf}", "")
+          .replaceAll("(?m)^(\\s*\\[[^]\\n]*])[ \\t]*[;#].*", "$1");
     }
 
     private void put(String section, String key, List<String> given) {
@@ -5645,13 +5662,13 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** The value as it stands, for texts that may hold ; and #. */
     String wholeText(String key, String fallback) {
-      var value = unquoted(rawText(key));
+      var value = unquoted(rawText(key)).strip();
       return value.isEmpty() ? fallback : value;
     }
 
     /** The value without a comment, which begins with ; or # behind a blank. */
     String text(String key, String fallback) {
-      var value = unquoted(rawText(key).replaceFirst("(^|\\s+)[;#].*", ""));
+      var value = unquoted(rawText(key).replaceFirst("(^|\\s+)[;#].*", "")).strip();
       return value.isEmpty() ? fallback : value;
     }
 
@@ -5792,9 +5809,9 @@ final class SpikeNotifier implements Callable<Integer> {
       asked.remove(key + "Command");
       var inFile = wholeText(key, "");
       if (isOffline) return null;
-      check(key, !inFile.startsWith("paste-the-"), "is still the example's", "your own");
       var given = unquoted(visible(world.env.getOrDefault(variable, "")).strip()).strip();
       var secret = given.isEmpty() ? inFile : given;
+      check(key, !secret.startsWith("paste-the-"), "is still the example's", "your own");
       if (secret.isEmpty()) return null;
       world.secrets.add(secret);
       world.secrets.add(secret.replaceFirst("^\\S+/token:", "")); // servers echo a token alone, too
@@ -6281,21 +6298,18 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    /**
-     * What TLS trusts, for HTTP and SMTP alike: Java's authorities and those of SSL_CERT_FILE.
-     *
-     * @throws Fault CONFIG when they cannot be read
-     */
+    /** What TLS trusts, for HTTP and SMTP alike: Java's authorities and those of SSL_CERT_FILE. */
     SSLContext tls() {
+      if (tls != null) return tls;
       var file = env.getOrDefault("SSL_CERT_FILE", "");
       try {
-        if (tls == null) tls = file.isEmpty() ? SSLContext.getDefault() : tlsWith(Path.of(file));
-        return tls;
+        tls = SSLContext.getDefault();
+        if (!file.isEmpty()) tls = tlsWith(Path.of(file));
       } catch (GeneralSecurityException | IOException | InvalidPathException e) {
-        throw Exit.CONFIG.fault("SSL_CERT_FILE " + file + ": cannot be read: "
-            + oneLine(String.valueOf(e.getMessage())) + " (expected certificates of authorities)",
-            e);
+        trouble(Exit.CONFIG, "SSL_CERT_FILE " + file + ": cannot be read, so that Java's own "
+            + "authorities alone are trusted: " + oneLine(String.valueOf(e.getMessage())));
       }
+      return tls;
     }
 
     /** @param file certificates in PEM, as curl and OpenSSL read them */
@@ -6305,7 +6319,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var javas = (X509TrustManager) factory.getTrustManagers()[0];
       var trusted = new ArrayList<Certificate>(List.of(javas.getAcceptedIssuers()));
       var pem = new ByteArrayInputStream(Files.readAllBytes(file));
-      trusted.addAll(CertificateFactory.getInstance("X.509").generateCertificates(pem));
+      var own = CertificateFactory.getInstance("X.509").generateCertificates(pem);
+      if (own.isEmpty()) throw new IOException("it holds no certificate");
+      trusted.addAll(own);
       var store = KeyStore.getInstance(KeyStore.getDefaultType());
       store.load(null, null);
       for (var each : trusted) store.setCertificateEntry("ca" + store.size(), each);

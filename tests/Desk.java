@@ -433,6 +433,7 @@ class Desk implements AutoCloseable {
         .put("created_at", hour.from().plusSeconds(second).toString())
         .put("subject", surge ? "Checkout fails with error 502" : "Question number " + i)
         .put("requester_id", 1000 + chance.nextInt(5000));
+    ticket.putObject("via").put("channel", "web");
     var tags = ticket.putArray("tags")
         .add(surge ? "checkout_error" : TAGS[chance.nextInt(TAGS.length)]);
     if (chance.nextInt(3) == 0) tags.add("vip");

@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -45,6 +46,7 @@ import spikenotifier.SpikeNotifier.History;
 import spikenotifier.SpikeNotifier.Hour;
 import spikenotifier.SpikeNotifier.TagHistory;
 import spikenotifier.SpikeNotifier.Ticker;
+import spikenotifier.SpikeNotifier.Told;
 
 /** What stands in for the world in the tests: time, servers, certificates. */
 final class Fakes {
@@ -438,20 +440,26 @@ final class Fakes {
     }
   }
 
-  /** A history in the folder's {@code out} that knows the hours {@code [first, end)}. */
+  /** A history in the folder's {@code out} whose hours {@code [first, end)} are known and judged. */
   static void known(Path folder, Hour first, Hour end, long each) {
-    var history = History.open(folder.resolve("out/history.csv"), "acme.zendesk.com", "");
-    Hour.range(first, end).forEach(hour -> history.put(hour, each));
-    history.noLongerPending(end.plus(-1));
+    var file = folder.resolve("out/history.csv");
+    var history = new History(file);
+    Hour.range(first, end).forEach(hour -> history.raise(hour, each));
     history.save();
+    var told = new Told("acme.zendesk.com", "", first);
+    Hour.range(end.plus(-Told.WEEK), end).filter(history::knows).forEach(hour ->
+        told.judged.put(hour, history.at(hour)));
+    told.save(file);
   }
 
   /** Four weeks of tags before the hour: so many tickets, and how many carry each tag. */
   static void tagged(Path folder, Hour end, long tickets, Map<String, Long> counts) {
-    var tags = new TagHistory();
+    var tags = new TagHistory(folder.resolve("out/history.csv"));
+    var withChannel = new TreeMap<>(counts);
+    withChannel.put("via:web", tickets);
     Hour.range(end.plus(-24 * TagHistory.DAYS), end).forEach(hour ->
-        tags.put(hour, tickets, counts));
-    tags.save(folder.resolve("out/history.csv"));
+        tags.put(hour, tickets, withChannel));
+    tags.save();
   }
 
   /** The program in a JVM of its own, on the real clock; it speaks into the file "child". */

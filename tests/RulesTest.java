@@ -340,7 +340,7 @@ class RulesTest extends Unit {
     void are_told_once_and_again_when_they_come_again() throws IOException {
       var openings = series("openings");
       var turns = new Stops(offline(WEEKLY), openings).turns(openings.first());
-      assertEquals(List.of("2026-07-02T06", "2026-07-30T03"), 
+      assertEquals(List.of("2026-07-02T06", "2026-07-30T03"),
           turns.stream().map(Hour::name).toList());
     }
 
@@ -362,8 +362,8 @@ class RulesTest extends Unit {
           known.put(hour, JUDGED.since(hour) <= days * 24L ? 10 + hour.number() % 4 : 0));
       for (var rule : List.of("mean", "weekly")) {
         var judge = judge("[misc]\nSpikeThreshold = 0.5\n[spike]\nRule = " + rule, known);
-        var spikes = judge.verdicts(JUDGED.plus(-168)).stream()
-            .filter(Spike.class::isInstance).toList();
+        var verdicts = judge.verdicts(JUDGED.plus(-168), JUDGED.plus(1)).values();
+        var spikes = verdicts.stream().filter(Spike.class::isInstance).toList();
         assertEquals(List.of(), spikes, rule);
       }
       assertEquals(days, judge("", known).baselines.samples(JUDGED).known().size());

@@ -119,9 +119,9 @@ abstract class Scenario {
     Files.setPosixFilePermissions(ini, PosixFilePermissions.fromString("rw-------"));
   }
 
-  record Outcome(int code, String out, String err) { }
+  record Said(int code, String out, String err) { }
 
-  Outcome run(String... words) {
+  Said run(String... words) {
     var out = new StringWriter();
     var err = new StringWriter();
     var world = new World(Clock.fixed(clock, ZoneOffset.UTC), time, timeout, env, out, err,
@@ -130,12 +130,8 @@ abstract class Scenario {
     args.addAll(List.of("-c", folder.resolve("auth.ini").toString()));
     int code = SpikeNotifier.execute(world, args.toArray(String[]::new));
     said.append(out).append(err);
-    return new Outcome(code, plain(out.toString()), plain(withoutProgress(err.toString())));
-  }
-
-  /** Names of notices as people think of them. */
-  static String withoutIds(String text) {
-    return text.replaceAll("\\.[0-9a-f]{8}\\.json", ".json");
+    return new Said(code, withoutPorts(out.toString()),
+        withoutPorts(withoutProgress(err.toString())));
   }
 
   /** Free ports differ from run to run; port 1, on which nobody listens, is told. */
@@ -143,16 +139,12 @@ abstract class Scenario {
     return text.replaceAll("127\\.0\\.0\\.1:\\d{2,}", "127.0.0.1");
   }
 
-  private static String plain(String said) {
-    return withoutPorts(withoutIds(said));
-  }
-
   private static String withoutProgress(String err) {
     return err.replaceAll("(?:\r\\[[^\r\n]*+)++\n?", "");
   }
 
   /** Runs, and expects that code and no trace. */
-  Outcome run(Exit exit, String... words) {
+  Said run(Exit exit, String... words) {
     var outcome = run(words);
     assertEquals(exit.code, outcome.code(), outcome.err() + outcome.out());
     assertFalse(outcome.err().contains("\tat "), outcome.err());
@@ -172,19 +164,18 @@ abstract class Scenario {
     clock = clock.plus(Duration.ofHours(hours));
   }
 
-  /** The notice of that name, whatever its ID. */
-  Path file(String folderName, String name) throws IOException {
-    try (var files = Files.list(folder.resolve("out/" + folderName))) {
-      return files.filter(file -> withoutIds(file.getFileName().toString()).equals(name))
-          .findFirst().orElseThrow();
-    }
+  /** A notice of {@code outbox} or {@code done}. */
+  Path file(String folderName, String name) {
+    return folder.resolve("out/history.csv." + folderName).resolve(name);
   }
 
-  List<String> files(String name) throws IOException {
+  /** What lies in {@code outbox} or {@code done}. */
+  List<String> files(String folderName) throws IOException {
     var names = new ArrayList<String>();
-    if (!Files.isDirectory(folder.resolve("out/" + name))) return names;
-    try (var files = Files.list(folder.resolve("out/" + name))) {
-      files.forEach(file -> names.add(withoutIds(file.getFileName().toString())));
+    var place = folder.resolve("out/history.csv." + folderName);
+    if (!Files.isDirectory(place)) return names;
+    try (var files = Files.list(place)) {
+      files.forEach(file -> names.add(file.getFileName().toString()));
     }
     names.sort(null);
     return names;

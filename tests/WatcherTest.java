@@ -1,8 +1,8 @@
 package spikenotifier;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static spikenotifier.Desk.Trouble.where;
 
 import java.io.IOException;
 import java.util.List;
@@ -52,30 +52,31 @@ class WatcherTest extends Deliveries {
     }
 
     @Test
-    void hears_of_a_secret_that_is_not_to_be_had() throws IOException {
-      assertEquals(List.of("POST /ping/x/fail"),
-          pinged(Exit.CONFIG, "monitor/PingUrl = HOOK/ping/x\nzendesk/ClientId = -\n"
-              + "zendesk/ClientSecret = -\nzendesk/CredentialsCommand = false"));
-      assertEquals(1, hook.bodies.get(0).lines().count(), hook.bodies.get(0));
-      assertTrue(hook.bodies.get(0).contains("[zendesk] CredentialsCommand: failed, exit code 1"),
-          hook.bodies.get(0));
-    }
-
-    @Test
-    void is_not_asked_in_a_dry_run_and_never_fails_a_run() throws IOException {
+    void hears_nothing_in_a_dry_run_and_never_fails_a_run() throws IOException {
       assertEquals(List.of(), pinged(Exit.OK, "monitor/PingUrl = HOOK/x", "--dry-run"));
-      config("monitor/PingUrl = http://127.0.0.1:1/secret-of-watcher");
-      var outcome = run(Exit.OK);
-      assertEquals("[monitor] PingUrl: 127.0.0.1:1: no connection\n", outcome.err());
+      config("monitor/PingUrl = http://127.0.0.1:1/api/push/AbCdEfGhIj?status=up");
+      var lines = run(Exit.OK, "-v").err();
+      assertTrue(lines.contains("[monitor] 127.0.0.1:1: no connection\n"), lines);
+      assertFalse(lines.contains("AbCdEfGhIj"), lines);
     }
 
-    /** A word of the program is no secret, even where somebody chose it for a password. */
+    /** Its own words may name the address that it was asked by. */
     @Test
-    void and_all_others_are_told_plain_words_where_a_password_is_one() throws IOException {
-      mail.close();
-      config("email/Password = spike\nemail/Port = 1\nkept = yes");
-      var outcome = run(Exit.TRY_LATER);
-      assertTrue(outcome.out().contains("verdict=spike alert=queued"), outcome.out());
+    void that_refuses_is_told_without_its_address() throws IOException {
+      try (var each = new Hook()) {
+        each.status = 404;
+        each.answer = "no monitor at /api/push/AbCdEfGhIj?status=up";
+        config("monitor/PingUrl = " + each.url() + "/api/push/AbCdEfGhIj?status=up");
+        assertEquals("[monitor] 127.0.0.1: answers 404 no monitor at ***\n", run(Exit.OK).err());
+      }
+    }
+
+    @Test
+    void is_asked_by_fail_url_where_the_service_has_no_form_of_its_own() throws IOException {
+      var urls = "monitor/PingUrl = HOOK/push?status=up\nmonitor/FailUrl = HOOK/push?status=down";
+      assertEquals(List.of("GET /push?status=up"), pinged(Exit.OK, urls));
+      assertEquals(List.of("GET /push?status=down"),
+          pinged(Exit.CONFIG, urls + "\nmisc/NumTags = many"));
     }
   }
 }
