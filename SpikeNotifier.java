@@ -1,8 +1,8 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //DESCRIPTION Tells a support team within the hour that Zendesk tickets surge: how many, how unusual, which tags
 //JAVA 17+
-//JAVAC_OPTIONS -encoding UTF-8
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms16m -XX:-UsePerfData
+//JAVAC_OPTIONS -encoding UTF-8 -XDstringConcat=inline
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms16m -XX:-UsePerfData -XX:CompileThresholdScaling=2
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.21.8
 //DEPS org.eclipse.angus:angus-mail:2.0.5
@@ -524,15 +524,19 @@ final class SpikeNotifier implements Callable<Integer> {
     /** @param isWhole whether everything is told, or the last hour's spike alone */
     private void tell(boolean isWhole) {
       var judge = new Judge(new Rule(config), history.counts());
+      boolean isSpike = judge.verdict(last) instanceof Spike;
+      if (!isSpike && !isWhole) {
+        judged.put(last, judge.verdict(last));
+        return;
+      }
       var verdicts = judge.verdicts(last.plus(1 - Told.WEEK), last.plus(1));
       noteJudged(verdicts, isWhole);
       var reading = Patience.within(world, READING);
-      boolean isSpike = verdicts.get(last) instanceof Spike;
       boolean isSmall = history.at(last) <= TagHistory.MOST_TICKETS;
       if (isSpike || isWhole && isSmall) readTickets(lastTickets, last, reading);
 
       var surging = new TagRule(tags, config.zone).surging(last, config.omittedTags);
-      var stop = new Stops(config, judge.counts).at(last);
+      var stop = new Stops(judge.baselines).at(last);
       var rule = new DueRule(verdicts, last, told, new Wishes(config), stop, surging);
       var due = isWhole ? rule.all() : rule.atOnce();
       var writer = new NoticeWriter(config, judge, tags, world);
@@ -567,7 +571,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return writer.write(due, tickets, progress);
     }
 
-    /** What cannot be read in two minutes must not stop the notice, which ranks by what there is. */
+    /** What cannot be read in two minutes must not stop the notice: it ranks by what there is. */
     private void readTickets(HourTickets tickets, Hour hour, Patience reading) {
       long count = history.at(hour);
       tickets.readRest(zendesk, count, reading, world);
@@ -700,9 +704,7 @@ final class SpikeNotifier implements Callable<Integer> {
       checks.put("clock", this::clock);
       checks.put("mail", this::mail);
       checks.put("history", this::history);
-      checks.put("tags", this::tags);
       checks.put("outbox", this::outbox);
-      checks.put("lock", this::lock);
       if (sends) addSamples(checks);
       checks.forEach(this::check);
       world.exits.add(worst);
@@ -780,8 +782,8 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isChanging = CHANGING.matcher(config.query).find();
       return new Seen(config.query + ": " + with + " of " + plural(all, "ticket")
           + " of the last 7 days" + (isIdle ? " (a misspelled word?)" : "")
-          + (isChanging ? "; it asks for what changes later, so that the first fill sees what is left"
-              : ""), isIdle || isChanging);
+          + (isChanging ? "; it asks for what changes later: the first fill sees what is left" : ""),
+          isIdle || isChanging);
     }
 
     private Seen clock() {
@@ -813,27 +815,11 @@ final class SpikeNotifier implements Callable<Integer> {
           + config.numHours, false);
     }
 
-    private Seen tags() {
-      var tags = new TagHistory(config.historyFile);
-      var first = last.plus(1 - 24 * TagHistory.DAYS);
-      long known = Hour.range(first, last.plus(1)).filter(tags::knows).count();
-      var seen = known / 24 + " of " + TagHistory.DAYS + " days known";
-      if (tags.troubles.isEmpty()) return new Seen(seen, false);
-      return new Seen(seen + "; " + tags.troubles.get(0), true);
-    }
-
     private Seen outbox() {
       var outbox = new Outbox(config, world, true);
       Disk.tryToWrite(Disk.beside(config.historyFile, ".outbox"));
       int waiting = outbox.waiting().size();
       return new Seen(plural(waiting, "notice") + " waiting", waiting > 0 || outbox.hasFailed());
-    }
-
-    @SuppressWarnings("try") // the lock is held, not used
-    private Seen lock() {
-      try (var lock = Lock.take(config.historyFile)) {
-        return new Seen("free", false);
-      }
     }
 
     /** Once as after a bad run, where that has an address, and once as after a good one. */
@@ -937,9 +923,9 @@ final class SpikeNotifier implements Callable<Integer> {
         var thresholds = judge.thresholds(hour);
         facts.put("needed", thresholds.least());
         var all = facts.putObject("thresholds");
-        for (var each : thresholds.all()) all.put(each.words().get(), each.tickets());
+        for (var each : thresholds.all()) all.put(each.key(), each.tickets());
       }
-      facts.set("stop", JSON.valueToTree(new Stops(config, counts).at(hour)));
+      facts.set("stop", JSON.valueToTree(new Stops(judge.baselines).at(hour)));
       var tags = new TagRule(new TagHistory(config.historyFile), config.zone);
       facts.set("tags", JSON.valueToTree(tags.verdicts(hour, config.omittedTags)));
 
@@ -983,8 +969,8 @@ final class SpikeNotifier implements Callable<Integer> {
         }
       }
       if (hour.isBefore(told.since)) return "since the first run came later, " + told.since.name();
-      return "since no run has found it a spike: other settings, another count, or more than a week "
-          + "ago";
+      return "since no run has found it a spike: other settings, another count, or more than a "
+          + "week ago";
     }
 
     private Told told() {
@@ -1030,7 +1016,6 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Backtest {
     private static final int LEARNING = 13 * 168; // hours before the usual stands on 13 weeks
     private static final int ENOUGH = 28 * 24;    // hours, without those that still learn
-    private static final int LARGEST = 5; // episodes
 
     private final Config config;
     private final Counts counts;
@@ -1054,7 +1039,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.counts = counts;
       this.own = new Rule(config);
       this.tagRule = new TagRule(tags, config.zone);
-      this.stops = new Stops(config, counts);
+      this.stops = new Stops(new Baselines(own, counts));
       this.first = first;
     }
 
@@ -1077,7 +1062,6 @@ final class SpikeNotifier implements Callable<Integer> {
       world.result("In 30 days, by the hours from " + first.name() + " to "
           + counts.end().plus(-1).name() + ":");
       world.result(settings(perMonth).text());
-      world.result("\n" + largest(verdicts).text());
       var turns = stops.turns(first);
       world.result("\nTickets stopped " + plural((turns.size() + 1) / 2, "time") + ".");
       for (int i = 0; i < turns.size(); i += 2) world.result(turns.get(i).name());
@@ -1173,17 +1157,6 @@ final class SpikeNotifier implements Callable<Integer> {
       double months = Math.max(1, judged) / (30 * 24.0);
       return new Line(rule, episodes.size() / months, hours / months, notices / months);
     }
-
-    private static Table largest(NavigableMap<Hour, Verdict> verdicts) {
-      var table = Table.of("your largest", "hours", "peak", "over the usual", "");
-      var episodes = new ArrayList<>(Episode.among(verdicts.values()));
-      episodes.sort(Comparator.comparingDouble(Episode::excess).reversed());
-      for (var each : first(LARGEST, episodes)) {
-        table.row(each.start().name(), each.hours(), each.peak().count(), rounded(each.excess()),
-            "");
-      }
-      return table;
-    }
   }
 
   // ==== Report: what does the history look like =================================================
@@ -1221,8 +1194,8 @@ final class SpikeNotifier implements Callable<Integer> {
 
     Report(Config config, Counts counts) {
       if (counts.hours().isEmpty()) {
-        throw Exit.HISTORY.fault(Disk.shown(config.historyFile) + ": no hour is known yet (expected "
-            + "a first run)");
+        throw Exit.HISTORY.fault(Disk.shown(config.historyFile)
+            + ": no hour is known yet (expected a first run)");
       }
       this.config = config;
       this.judge = new Judge(new Rule(config), counts);
@@ -1261,7 +1234,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private String stops() {
       var words = new StringBuilder();
-      var turns = new Stops(config, judge.counts).turns(first);
+      var turns = new Stops(judge.baselines).turns(first);
       for (int i = 0; i < turns.size(); i++) {
         words.append(i % 2 == 0 ? "<p>Tickets stopped by " : "<p>They came again by ")
             .append(localTime(turns.get(i).to(), config.zone)).append(".</p>\n");
@@ -1560,9 +1533,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private static Fault lostSight(long known) {
-      return Exit.ZENDESK.fault("[zendesk] the day before the last hour holds 0 tickets, though " + known + " of "
-          + "it are stored: not believed, nothing is stored (the client may have lost its sight: "
-          + "check its user's role; if they were deleted, empty those cells)");
+      return Exit.ZENDESK.fault("[zendesk] the day before the last hour holds 0 tickets, though "
+          + known + " of it are stored: not believed, nothing is stored (the client may have lost "
+          + "its sight: check its user's role; if they were deleted, empty those cells)");
     }
 
     /** The tickets of an hour, and how many of them carry each tag. */
@@ -1593,7 +1566,9 @@ final class SpikeNotifier implements Callable<Integer> {
       var seen = new HashSet<Long>();
       try {
         var pages = zendesk.export(span.from, span.end, this::patience);
-        while (pages.hasNext() && seen.size() <= total && !isOver()) {
+        int before = -1; // a page that brings nothing new has no end in sight
+        while (pages.hasNext() && seen.size() > before && seen.size() <= total && !isOver()) {
+          before = seen.size();
           for (var ticket : pages.next()) {
             boolean isNew = ticket.isWithin(span.from.from(), span.end.from())
                 && seen.add(ticket.id());
@@ -1633,48 +1608,31 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Of hours that were only counted, or by an older edition. Never in the way of anything. */
     private void readTags(Hour last) {
-      int broken = 0;
-      learned = 0;
+      brokenExports = 0;
       var lacking = spans(last.plus(1 - 24 * TagHistory.DAYS), last, hour -> history.knows(hour)
           && !tags.knows(hour) && history.at(hour) <= TagHistory.MOST_TICKETS);
-      progress = new Progress("hours of tags", lacking.stream().mapToLong(Span::hours).sum(), world);
-      for (var span : lacking) {
-        for (var slice : slices(span)) {
-          if (broken >= BROKEN_EXPORTS || isOver()) return;
-          if (!readTags(slice)) broken++;
-        }
-      }
-    }
-
-    /** Spans of so many tickets as a few pages hold. */
-    private List<Span> slices(Span span) {
-      var slices = new ArrayList<Span>();
-      var end = span.end;
-      long tickets = 0;
-      for (var single : span.singles()) {
-        tickets += history.at(single.from);
-        boolean isFull = tickets >= MOST_TAGGED || single.from.equals(span.from);
-        if (!isFull) continue;
-        slices.add(new Span(single.from, end));
-        end = single.from;
-        tickets = 0;
-      }
-      return slices;
+      for (var span : lacking) readTags(span);
     }
 
     /** What was deleted since it was counted is missing, which a tag's odds do not mind. */
-    private boolean readTags(Span span) {
+    private void readTags(Span span) {
+      if (brokenExports >= BROKEN_EXPORTS || isOver()) return;
       long total = span.each().mapToLong(history::at).sum();
+      if (total > MOST_TAGGED && span.hours() > 1) {
+        span.halves().forEach(this::readTags);
+        return;
+      }
       var hours = total == 0 ? Map.<Hour, Exported>of() : exported(span, total);
       long read = hours.values().stream().mapToLong(hour -> hour.tickets).sum();
       boolean isMostlyThere = read * 10 >= total * 9;
-      if (!isMostlyThere) return false;
+      if (!isMostlyThere) {
+        brokenExports++;
+        return;
+      }
       span.each().forEach(hour -> {
         var exported = hours.getOrDefault(hour, new Exported());
         tags.put(hour, exported.tickets, exported.counts);
       });
-      learned += span.hours();
-      return true;
     }
 
     /** Whether the time is up, or Zendesk has been silent for too long. */
@@ -1870,10 +1828,10 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int CONNECT = 30_000; // milliseconds
     private static final int MOST_SILENCES = 3; // in a row; then the server hangs, not a receiver
     /** RFC 3463: 5.1 is the address, but 5.1.7 and 5.1.8 the sender's; 5.2 is its mailbox. */
-    private static final Pattern OF_MAILBOX = Pattern.compile("5\\d\\d[ -]5\\.(1\\.(?![78]\\b)|2\\.)"
-        + ".*|(?i)(?!.*\\b5\\.\\d+\\.\\d+\\b).*(user unknown|unknown user|no such (user|recipient"
-        + "|mailbox|person|address)|(user|mailbox) (not found|does ?n.t exist|unavailable"
-        + "|does not exist)).*");
+    private static final Pattern OF_MAILBOX = Pattern.compile("5\\d\\d[ -]"
+        + "(5\\.1\\.(?![78]\\b)|5\\.2\\.).*|(?i)(?!.*\\b5\\.\\d+\\.\\d).*(user unknown|unknown user"
+        + "|no such (user|recipient|mailbox|person|address)"
+        + "|(user|mailbox) (not found|unavailable|does ?n.t exist|does not exist)).*");
 
     private final Config config;
     private final World world;
@@ -1980,7 +1938,8 @@ final class SpikeNotifier implements Callable<Integer> {
             && refused.getAddress().getAddress().equals(receiver)
             && refused.getReturnCode() >= 400) {
           var words = world.sanitize(refused.getMessage());
-          boolean isOfMailbox = refused.getReturnCode() >= 500 && OF_MAILBOX.matcher(words).matches();
+          boolean isOfMailbox = refused.getReturnCode() >= 500
+              && OF_MAILBOX.matcher(words).matches();
           return new Reply(isOfMailbox ? Outcome.NO : Outcome.LATER, words, false);
         }
       }
@@ -2123,8 +2082,8 @@ final class SpikeNotifier implements Callable<Integer> {
       var seen = place() + ", Security " + lower(config.security.name());
       if (!config.hasMailSignIn()) return seen + ", without a sign-in";
       if (isOffered) return seen + ", signed in as " + config.username;
-      throw Exit.DENIED.fault(place() + " offers no sign-in (check Host, Port and Security; without "
-          + "a sign-in leave Password out)");
+      throw Exit.DENIED.fault(place() + " offers no sign-in (check Host, Port and Security; "
+          + "without a sign-in leave Password out)");
     }
   }
 
@@ -2466,8 +2425,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void fail(Fault e) {
+      if (!hasFailed) world.trouble(e.exit, e.getMessage()); // said once
       hasFailed = true;
-      world.trouble(e.exit, e.getMessage());
     }
 
     private void change(Runnable change) {
@@ -2965,6 +2924,7 @@ final class SpikeNotifier implements Callable<Integer> {
           .forEach(Objects::requireNonNull);
       var byReceiver = new TreeMap<String, Answer>(String.CASE_INSENSITIVE_ORDER);
       byReceiver.putAll(answers); // a mailbox is the same in capitals
+      byReceiver.values().forEach(Objects::requireNonNull);
       answers = byReceiver;
     }
 
@@ -3056,8 +3016,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     record Link(String words, String url) { }
 
-    Document {
-      Stream.of(title, lines, links, tables, smallPrint).forEach(Objects::requireNonNull);
+    Document { // out/ may have been edited: then a null would be found when it is sent
+      Objects.requireNonNull(title);
+      for (var list : List.of(lines, links, tables, smallPrint)) {
+        list.forEach(Objects::requireNonNull);
+      }
     }
 
     Document(String title) {
@@ -3322,10 +3285,10 @@ final class SpikeNotifier implements Callable<Integer> {
       if (isWhole) return;
       try {
         var pages = zendesk.export(hour, hour.plus(1), () -> patience);
-        while (size() < MOST && pages.hasNext()) {
+        while (size() < MOST && pages.hasNext() && patience.allows(Duration.ZERO, world)) {
           for (var ticket : pages.next()) add(ticket.sanitized(world));
         }
-        isWhole = size() < MOST;
+        isWhole = !pages.hasNext();
         noteMissing(count);
       } catch (Fault e) {
         world.detail(e.getMessage());
@@ -3378,7 +3341,8 @@ final class SpikeNotifier implements Callable<Integer> {
         boolean isRisen = rule.verdict(hour, key).isRisen();
         if (key.startsWith(TagHistory.CHANNEL) && !isRisen) return;
         long count = counts.get(key);
-        ranked.add(new TagCount(tag, count, rule.usual(hour, key), 100.0 * count / size(), isRisen));
+        double percent = 100.0 * count / size();
+        ranked.add(new TagCount(tag, count, rule.usual(hour, key), percent, isRisen));
       });
       ranked.sort(Comparator.comparingDouble(TagCount::excess).thenComparing(TagCount::count)
           .reversed());
@@ -3874,7 +3838,8 @@ final class SpikeNotifier implements Callable<Integer> {
   @JsonIgnoreProperties(ignoreUnknown = true)
   record TicketCount(Long count, JsonNode error, JsonNode description) {
     TicketCount {
-      Http.expect(error == null, "answers the error " + error + " " + description);
+      boolean isError = error != null && !error.isNull();
+      Http.expect(!isError, "answers the error " + error + " " + description);
     }
   }
 
@@ -3889,7 +3854,8 @@ final class SpikeNotifier implements Callable<Integer> {
     record Meta(boolean has_more) { }
 
     TicketPage {
-      Http.expect(error == null, "answers the error " + error + " " + description);
+      boolean isError = error != null && !error.isNull();
+      Http.expect(!isError, "answers the error " + error + " " + description);
       Http.expect(results != null, "no results in its answer");
     }
 
@@ -4339,20 +4305,15 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Thresholds meanThresholds(Baseline usual) {
       double tickets = (1 + rule.threshold) * usual.mean;
-      var limit = new Threshold("SpikeThreshold", () -> "more than " + rounded(100 * rule.threshold)
-          + " % over " + decimal(usual.mean), tickets, true);
+      var limit = new Threshold("SpikeThreshold", tickets, true);
       return thresholdsOf(List.of(limit), List.of(minTickets()));
     }
 
     private Thresholds weeklyThresholds(Hour hour, Baseline usual) {
       double mean = usual.mean;
-      double extra = rule.config.minExtra;
       var others = List.of(
-          new Threshold("SpikeThreshold", () -> rounded(100 * rule.threshold) + " % over "
-          + decimal(mean),
-              (1 + rule.threshold) * mean, false),
-          new Threshold("MinExtra", () -> amount(extra) + " more than " + decimal(mean),
-              mean + extra, false),
+          new Threshold("SpikeThreshold", (1 + rule.threshold) * mean, false),
+          new Threshold("MinExtra", mean + rule.config.minExtra, false),
           minTickets());
       var either = new ArrayList<Threshold>();
       either.add(alone(usual));
@@ -4364,7 +4325,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** An hour without tickets is no spike, whatever is set. */
     private Threshold minTickets() {
       int least = Math.max(1, rule.config.minTickets);
-      return new Threshold("MinTickets", () -> "at least " + plural(least, "ticket"), least, false);
+      return new Threshold("MinTickets", least, false);
     }
 
     /**
@@ -4386,9 +4347,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private Threshold alone(Baseline usual) {
       double deviation = usual.spread.deviation;
       double deviations = rule.deviations + (usual.spread.isOfWeek ? ALONE_MORE : 0);
-      double tickets = usual.mean + deviations * deviation;
-      return new Threshold("Deviations", () -> "alone " + decimal(deviations) + " deviations of "
-          + decimal(deviation) + " over " + decimal(usual.mean), tickets, false);
+      return new Threshold("Deviations, alone", usual.mean + deviations * deviation, false);
     }
 
     /** Two hours that are high together stand out sooner than one alone. */
@@ -4397,8 +4356,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (before == null) return null;
       double tickets = usual.mean + rule.deviations * deviationOf(usual, before)
           - excess(hour.plus(-1), before);
-      return new Threshold("Deviations", () -> "with the hour before " + decimal(rule.deviations)
-          + " deviations of both", tickets, false);
+      return new Threshold("Deviations, with the hour before", tickets, false);
     }
 
     private Double together(Hour hour) {
@@ -4438,11 +4396,10 @@ final class SpikeNotifier implements Callable<Integer> {
    * One thing that a spike has to pass.
    *
    * @param key     of auth.ini that sets it
-   * @param words   made when they are asked for, since few verdicts are shown
    * @param tickets the count that it asks for, not whole as a rule
    * @param isLimit whether that very count is too few, as under the rule mean
    */
-  record Threshold(String key, Supplier<String> words, double tickets, boolean isLimit) {
+  record Threshold(String key, double tickets, boolean isLimit) {
     Threshold {
       tickets = Math.rint(tickets * 1e6) / 1e6; // 1.4 times 45 is 63, not 62.99999999999999
     }
@@ -4561,10 +4518,10 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Baselines baselines;
     private final Counts counts;
 
-    Stops(Config config, Counts counts) {
-      this.counts = counts;
-      this.baselines = new Baselines(new Rule(config, RuleName.WEEKLY, config.spikeThreshold,
-          config.deviations), counts);
+    /** @param baselines of either rule, whose weekly means are the same */
+    Stops(Baselines baselines) {
+      this.counts = baselines.counts;
+      this.baselines = baselines;
     }
 
     /** The hours up to that one; null when they cannot tell, as on a holiday. */
@@ -4653,7 +4610,6 @@ final class SpikeNotifier implements Callable<Integer> {
     final Counts counts;
     private final Map<Hour, Baseline> baselines = new HashMap<>();
     private final Map<Hour, Double> weeklyMeans = new HashMap<>();
-    private List<SameHours> sameHours; // by hour of day; made when the rule mean asks for it
 
     Baselines(Rule rule, Counts counts) {
       this.rule = rule;
@@ -4662,7 +4618,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Step 1: which earlier hours the hour is compared with. */
     Samples samples(Hour hour) {
-      if (!rule.isWeekly()) return sameHours(hour).samples(hour, rule.config.numHours);
+      if (!rule.isWeekly()) return samples(hour, Basis.HOUR_OF_DAY, 1, rule.config.numHours / 24);
       var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS);
       boolean isEnough = weeks.known.size() >= Math.max(MIN_WEEKS, rule.config.minSamples);
       return isEnough ? weeks : samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS);
@@ -4671,7 +4627,8 @@ final class SpikeNotifier implements Callable<Integer> {
     /** By steps of so many days, up to so many days before. */
     private Samples samples(Hour hour, Basis basis, int step, int most) {
       var samples = new Samples(basis);
-      double open = openFrom(hour);
+      // under the rule mean a desk has no baseline before its first ticket
+      double open = basis == Basis.HOUR_OF_DAY ? Double.MIN_VALUE : openFrom(hour);
       for (int days = step; days <= most; days += step) {
         for (var past : hour.daysBefore(days, rule.config.zone)) {
           if (past.isBefore(hour)) assign(past, isOpen(past, open), samples);
@@ -4708,61 +4665,6 @@ final class SpikeNotifier implements Callable<Integer> {
       return counts.average(hour.plus(1 - WEEK), hour.plus(1)) >= least;
     }
 
-    private SameHours sameHours(Hour hour) {
-      if (sameHours == null) {
-        sameHours = new ArrayList<>();
-        for (int i = 0; i < 24; i++) sameHours.add(new SameHours());
-        Hour.range(counts.first(), counts.end()).forEach(each ->
-            sameHours.get(hourOfDay(each)).add(each));
-      }
-      return sameHours.get(hourOfDay(hour));
-    }
-
-    private int hourOfDay(Hour hour) {
-      return hour.from().atZone(rule.config.zone).getHour();
-    }
-
-    /** The hours that the local clock calls the same, oldest first, and sums of their counts. */
-    private final class SameHours {
-      private final List<Hour> hours = new ArrayList<>();
-      private final List<Long> sums = new ArrayList<>(List.of(0L));     // of the first n hours
-      private final List<Integer> numbers = new ArrayList<>(List.of(0)); // of samples among them
-
-      void add(Hour hour) {
-        boolean isSample = counts.knows(hour) && !isIgnored(hour) && isOpen(hour);
-        sums.add(sums.get(hours.size()) + (isSample ? counts.at(hour) : 0));
-        numbers.add(numbers.get(hours.size()) + (isSample ? 1 : 0));
-        hours.add(hour);
-      }
-
-      /** A desk has no baseline before its first ticket. */
-      private boolean isOpen(Hour hour) {
-        return Baselines.this.isOpen(hour, Double.MIN_VALUE);
-      }
-
-      /** How many come before that hour. */
-      private int indexOf(Hour hour) {
-        int index = Collections.binarySearch(hours, hour);
-        return index >= 0 ? index : -index - 1;
-      }
-
-      Baseline baseline(Hour hour, int numHours) {
-        int from = indexOf(hour.plus(-numHours));
-        int to = indexOf(hour);
-        int number = numbers.get(to) - numbers.get(from);
-        if (number < needed(Basis.HOUR_OF_DAY)) return null;
-        return new Baseline((sums.get(to) - sums.get(from)) / (double) number, number, null);
-      }
-
-      Samples samples(Hour hour, int numHours) {
-        var samples = new Samples(Basis.HOUR_OF_DAY);
-        for (int i = indexOf(hour) - 1; i >= indexOf(hour.plus(-numHours)); i--) {
-          assign(hours.get(i), isOpen(hours.get(i)), samples);
-        }
-        return samples;
-      }
-    }
-
     boolean isIgnored(Hour hour) {
       var days = rule.config.ignoredDays;
       return !days.isEmpty() && days.contains(hour.date(rule.config.zone)); // quick without
@@ -4785,18 +4687,18 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private Baseline reckoned(Hour hour) {
-      if (!rule.isWeekly()) return sameHours(hour).baseline(hour, rule.config.numHours);
       var samples = samples(hour);
       if (samples.known.size() < needed(samples.basis)) return null;
+      if (!rule.isWeekly()) return new Baseline(mean(values(samples)), samples.known.size(), null);
       boolean isOfWeek = samples.basis == Basis.HOUR_OF_WEEK;
       return weekly(samples, isOfWeek ? growthFactor(hour) : 1);
     }
 
     /** How many samples there are while they are too few. */
     int samplesSoFar(Hour hour) {
-      if (!rule.isWeekly()) return samples(hour).known.size();
-      return Math.max(samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS).known.size(),
-          samples(hour, Basis.LAST_DAYS, 1, LAST_DAYS).known.size());
+      int ofWeek = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS).known.size();
+      int other = samples(hour).known.size();
+      return rule.isWeekly() ? Math.max(ofWeek, other) : other;
     }
 
     /** The mean of the samples, and how far they stray, drawn towards what is usual anywhere. */
@@ -5468,8 +5370,9 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Everybody who gets the mails, each mailbox once, however it is spelled. */
     List<String> mailReceivers() {
       var receivers = new LinkedHashMap<String, String>();
-      for (var each : recipients) receivers.putIfAbsent(lower(each.getAddress()), each.getAddress());
-      for (var each : cc) receivers.putIfAbsent(lower(each.getAddress()), each.getAddress());
+      for (var list : List.of(recipients, cc)) {
+        for (var each : list) receivers.putIfAbsent(lower(each.getAddress()), each.getAddress());
+      }
       return List.copyOf(receivers.values());
     }
 
@@ -5955,8 +5858,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (++requests > BURST) world.pause(Duration.ofNanos(next - world.ticker.nanos()));
       next = world.ticker.nanos() + interval;
       return Deadline.within(limit, () -> { // as HttpRequest.timeout ends with the headers
-        var signedIn = EnvironmentProxy.signedIn(request, proxy, world.secrets);
-        var answer = client.send(signedIn, HttpResponse.BodyHandlers.ofInputStream());
+        var answer = answer(EnvironmentProxy.signedIn(request, proxy, world.secrets));
         noteTime(answer.headers());
         // an address whose answer does not matter is a webhook's or a watcher's: a password itself
         world.detail(request.method() + " "
@@ -5968,6 +5870,15 @@ final class SpikeNotifier implements Callable<Integer> {
           return type == Void.class ? null : read(unpacked(body, answer.headers()), type);
         }
       });
+    }
+
+    private HttpResponse<InputStream> answer(HttpRequest request)
+        throws IOException, InterruptedException {
+      try {
+        return client.send(request, HttpResponse.BodyHandlers.ofInputStream());
+      } catch (IllegalArgumentException e) { // as Java has it for a Content-Length beyond a long
+        throw new IOException("an answer that is no HTTP", e);
+      }
     }
 
     private static <T> T read(InputStream body, Class<T> type) throws IOException {
@@ -6289,7 +6200,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var local = InetAddress.getLocalHost();
         var name = local.getCanonicalHostName();
-        boolean isFullName = name.matches("[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*\\.[A-Za-z][A-Za-z0-9-]*");
+        boolean isFullName = name.matches("([A-Za-z0-9-]+\\.)+[A-Za-z][A-Za-z0-9-]*");
         if (isFullName) return name;
         var numbers = local.getHostAddress().replaceFirst("%.*", "");
         return local instanceof Inet6Address ? "[IPv6:" + numbers + "]" : "[" + numbers + "]";
@@ -6421,8 +6332,8 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Secrets {
     private static final int SHORTEST = 6; // characters; less would blot out half of every line
     /** As one may hold another, of which the rest would be shown. */
-    private final Set<String> all = new ConcurrentSkipListSet<>(
-        Comparator.comparingInt(String::length).reversed().thenComparing(Comparator.naturalOrder()));
+    private final Set<String> all = new ConcurrentSkipListSet<>(Comparator
+        .comparingInt(String::length).reversed().thenComparing(Comparator.naturalOrder()));
 
     void add(String secret) {
       if (secret.length() < SHORTEST) return;
@@ -6617,14 +6528,11 @@ final class SpikeNotifier implements Callable<Integer> {
     private static String reason(IOException e) {
       var user = System.getProperty("user.name");
       if (e instanceof AccessDeniedException) return "user " + user + " may not do that here";
-      if (e instanceof NotDirectoryException) return "not a folder";
-      if (e instanceof FileAlreadyExistsException) return "a file is in the place of a folder";
-      if (e instanceof DirectoryNotEmptyException) return "a folder is in its place";
       if (e instanceof CharacterCodingException) return "it is no UTF-8 text";
       if (e instanceof FileSystemException system && system.getReason() != null) {
         return system.getReason();
       }
-      return oneLine(Objects.requireNonNullElse(e.getMessage(), "input or output failed"));
+      return "a file or folder is in the way, or input or output failed";
     }
   }
 
@@ -6781,7 +6689,7 @@ final class SpikeNotifier implements Callable<Integer> {
     return at(time, zone, "EEE d MMM HH:mm");
   }
 
-  /** Such as "Wed 25 Nov 14:00 to 15:00 UTC"; with both days, or both offsets, where they differ. */
+  /** Such as "Wed 25 Nov 14:00 to 15:00 UTC"; with both days and offsets where they differ. */
   static String span(Hour from, Hour end, ZoneId zone) {
     var rules = zone.getRules();
     boolean isChange = !rules.getOffset(from.from()).equals(rules.getOffset(end.from()));

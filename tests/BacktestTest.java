@@ -150,7 +150,7 @@ class BacktestTest {
       var expected = new ArrayList<String>();
       told.forEach((hour, due) -> {
         var kinds = new ArrayList<String>();
-        for (var each : due) kinds.add(each.topic().hour().name() + "-" + each.topic().kind().word());
+        for (var each : due) kinds.add(each.topic().name().replace('.', '-'));
         kinds.sort(null);
         expected.add(hour.name() + " " + kinds);
       });

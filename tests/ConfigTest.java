@@ -120,9 +120,9 @@ class ConfigTest extends Unit {
     }
 
     @Test
-    void reads_indented_keys_colons_and_comments_behind() {
+    void reads_indented_keys_colons_comments_behind_and_what_editors_of_windows_add() {
       var config = read("""
-          [default] ; where things lie
+          BOM[default] ; where things lie
               SpikeDB: "my history.csv" ; the history
           [Zendesk]  # the account
               domain: https://ACME.zendesk.com/agent
@@ -138,7 +138,7 @@ class ConfigTest extends Unit {
               AllClear: off
               Rule: Weekly
               TimeZone: Europe/Berlin
-          """);
+          """.replace("BOM", "\ufeff").replace("\n", "\r\n"));
       assertEquals(folder.resolve("my history.csv"), config.historyFile);
       assertEquals("acme.zendesk.com", config.zendeskHost);
       assertEquals("agent@example.com/token:KEY;with#signs", config.credentials);

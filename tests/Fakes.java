@@ -440,7 +440,7 @@ final class Fakes {
     }
   }
 
-  /** A history in the folder's {@code out} whose hours {@code [first, end)} are known and judged. */
+  /** A history in the folder's {@code out}: the hours {@code [first, end)} are known and judged. */
   static void known(Path folder, Hour first, Hour end, long each) {
     var file = folder.resolve("out/history.csv");
     var history = new History(file);

@@ -160,7 +160,8 @@ class HistoryTest extends Unit {
       var history = new History(file);
       history.raise(midnight, 1);
       var thrown = assertThrows(Fault.class, history::save);
-      assertEquals(file + ": cannot be written: a folder is in its place", thrown.getMessage());
+      assertEquals(file + ": cannot be written: a file or folder is in the way, or input or output "
+          + "failed", thrown.getMessage());
       assertEquals(HEADER, Files.readString(file));
     }
 

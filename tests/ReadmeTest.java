@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
-import java.time.Duration;
 import java.time.ZoneOffset;
 import java.util.Map;
 import java.util.TreeMap;
@@ -35,20 +34,15 @@ class ReadmeTest extends Unit {
   class The_page {
     @Test
     void names_the_limits_that_the_program_has() throws Exception {
-      var kept = (Duration) constant(Ledger.class, "KEPT");
-      says("the latter two are kept for " + kept.toDays() + " days");
-      says("the tags of each hour of the last " + TagHistory.DAYS + " days");
-      says("refused it, a week at the most");
-      assertEquals(7 * 24, Hour.NEWS);
-      says("in the next two runs, then after 1, 2, 4, 8 … hours, ten times in all");
-      assertEquals(3, constant(Delivery.class, "UNSPACED"));
-      assertEquals(10, constant(Delivery.class, "TRIES"));
-      says("Chats get one try of ten seconds");
-      assertEquals(Duration.ofSeconds(10), constant(Webhook.class, "LIMIT"));
-      says("*" + SpikeNotifier.VERSION + "*");
+      says("kept for " + constant(Outbox.class, "KEPT") + " days");
+      says("the last " + TagHistory.DAYS + " days");
+      says("a week at the most");
+      assertEquals(7 * 24, Told.WEEK);
       says("when it grows by half");
-      assertEquals(1.5, constant(Repeat.class, "GROWN"));
-      says("A tag is told once in " + constant(TagRule.class, "NEWS") + " hours");
+      assertEquals(1.5, constant(DueRule.class, "GROWN"));
+      says("A tag is told once in " + Told.TAG_NEWS + " hours");
+      says("in the three hours after");
+      assertEquals(3, constant(DueRule.class, "TAG_QUIET"));
     }
 
     /** Thirteen weeks of which the example's usual, 10.7, and deviation, 3.4, come. */
@@ -96,7 +90,7 @@ class ReadmeTest extends Unit {
       Hour.range(JUDGED.plus(-24 * 35), JUDGED.plus(1)).forEach(hour -> known.put(hour, 6L));
       known.put(JUDGED.plus(-1), 0L);
       known.put(JUDGED, 0L);
-      var stops = new Stops(offline(WEEKLY), new Counts(known));
+      var stops = new Stops(new Baselines(new Rule(offline(WEEKLY)), new Counts(known)));
       assertEquals(new Stop(Flow.STOPPED, 1, 2, 0, 12), stops.at(JUDGED));
       assertEquals(Flow.AGAIN, stops.at(JUDGED.plus(-1)).verdict()); // one hour is none
     }

@@ -73,13 +73,6 @@ class RulesTest extends Unit {
     }
 
     @Test
-    void only_learns_from_few_samples_and_says_how_many_it_takes() {
-      var learning = assertInstanceOf(Learning.class, verdict("", every(24, 40, 38), 1000));
-      assertEquals(2, learning.samples());
-      assertEquals(3, learning.needed());
-    }
-
-    @Test
     void has_no_percentage_where_no_tickets_are_usual() {
       var known = every(24, 0, 0, 0);
       for (int day = 1; day <= 9; day++) known.put(JUDGED.plus(-24L * day - 5), 1L); // it is open
@@ -104,14 +97,18 @@ class RulesTest extends Unit {
 
     @ParameterizedTest
     @CsvSource({
-        "25, 11, spike, alone it stands out by more than four deviations",
-        "24, 11, calm,  alone too little, and with 11 before it too",
-        "18, 18, spike, two high hours stand out together",
-        "18, 17, calm,  these not quite",
+        "25, 11, '',               spike, alone it stands out by more than four deviations",
+        "24, 11, '',               calm,  alone too little, and with 11 before it too",
+        "18, 18, '',               spike, two high hours stand out together",
+        "18, 17, '',               calm,  these not quite",
+        "25, 11, MinTickets = 30,  calm,  fewer than MinTickets",
+        "25, 11, Deviations = 3.3, calm,  fewer Deviations",
+        "25, 11, MinExtra = 15,    calm,  less than MinExtra over the mean",
     })
-    void looks_at_an_hour_alone_and_with_the_one_before(long count, long before, String verdict,
-        String why) {
-      var judged = (Judged) verdict(WEEKLY, worked(before), count);
+    void looks_at_an_hour_alone_and_with_the_one_before(long count, long before, String setting,
+        String verdict, String why) {
+      var ini = WEEKLY.replace("[misc]", setting + "\n[misc]");
+      var judged = (Judged) verdict(ini, worked(before), count);
       assertEquals(verdict, name(judged), why);
       assertEquals(10.6923, judged.baseline().mean(), 1e-4);
       assertEquals(3.3933, judged.baseline().spread().deviation(), 1e-4);
@@ -189,35 +186,27 @@ class RulesTest extends Unit {
       else assertEquals(together, judged.together(), 1e-5);
     }
 
-    /** Fourteen weeks of ten tickets an hour, the last days of which held {@code lastDays}. */
-    private TreeMap<Hour, Long> growth(int days, long lastDays) {
-      var known = new TreeMap<Hour, Long>();
-      Hour.range(JUDGED.plus(-168 * 14), JUDGED).forEach(hour -> known.put(hour, 10L));
-      Hour.range(JUDGED.plus(-24L * days), JUDGED).forEach(hour -> known.put(hour, lastDays));
-      return known;
-    }
-
+    /** Fourteen weeks of ten tickets an hour; of the last days other counts are known. */
     @ParameterizedTest
     @CsvSource({
-        "2, 20, 2.0, two busy days of three raise what is usual",
-        "1, 20, 1.0, one does not: it may be an outage",
-        "3, 90, 4.0, growth is followed up to four times",
-        "3,  5, 1.0, quiet days do not lower what is usual",
+        "2, 24, 20, 2.0, two busy days of three raise what is usual",
+        "1, 24, 20, 1.0, one does not: it may be an outage",
+        "3, 24, 90, 4.0, growth is followed up to four times",
+        "3, 24,  5, 1.0, quiet days do not lower what is usual",
+        "3, 12, 20, 2.0, twelve hours of a day are enough to tell",
+        "3, 11, 20, 1.0, eleven are not",
     })
-    void follows_growth_within_two_days(int days, long lastDays, double level, String why) {
-      var judged = (Judged) verdict(WEEKLY, growth(days, lastDays), 1);
+    void follows_growth_within_two_days(int days, int hours, long lastDays, double level,
+        String why) {
+      var known = new TreeMap<Hour, Long>();
+      Hour.range(JUDGED.plus(-168 * 14), JUDGED).forEach(hour -> known.put(hour, 10L));
+      Hour.range(JUDGED.plus(-24L * days), JUDGED).forEach(hour -> {
+        if (hour.number() % 24 < hours) known.put(hour, lastDays);
+        else known.remove(hour);
+      });
+      var judged = (Judged) verdict(WEEKLY, known, 1);
       assertEquals(level, judged.baseline().spread().growthFactor(), 1e-9, why);
       assertEquals(10 * level, judged.baseline().mean(), 1e-9, why);
-    }
-
-    @Test
-    void takes_days_of_which_less_than_half_is_known_for_nothing() {
-      var known = growth(3, 20);
-      Hour.range(JUDGED.plus(-72), JUDGED).filter(hour -> hour.number() % 24 > 10)
-          .forEach(known::remove);
-      var judged = (Judged) verdict(WEEKLY, known, 1);
-      assertEquals(1, judged.baseline().spread().growthFactor(),
-          "11 hours of a day are too few to tell");
     }
 
     /** The median of 10, 12, 20 and 200 is 16; above 16 + 3 sqrt(16 + 4.8^2) counts as that. */
@@ -227,34 +216,6 @@ class RulesTest extends Unit {
       double cap = 16 + 3 * Math.sqrt(16 + 4.8 * 4.8);
       assertEquals(cap, judged.baseline().spread().cap(), 1e-9);
       assertEquals((10 + 12 + 20 + cap) / 4, judged.baseline().mean(), 1e-9);
-    }
-
-    @ParameterizedTest
-    @CsvSource({
-        "168, 1 2 3,         learning, 3, 7",
-        "168, 1 2 3 4,       spike,    0, 0",
-        "24,  1 2 3 4 5 6,   learning, 6, 7",
-        "24,  1 2 3 4 5 6 7, spike,    0, 0",
-    })
-    void takes_four_weeks_or_else_seven_days(int step, String past, String verdict, int samples,
-        int needed) {
-      var judged = verdict(WEEKLY, every(step, numbers(past)), 100);
-      assertEquals(verdict, name(judged));
-      if (!(judged instanceof Learning learning)) return;
-      assertEquals(step == 168 ? 3 : samples, learning.samples());
-      assertEquals(needed, learning.needed());
-    }
-
-    @ParameterizedTest
-    @CsvSource({
-        "25, 'MinTickets = 1',   spike, all bars are passed",
-        "25, 'MinTickets = 30',  calm,  fewer than MinTickets",
-        "25, 'Deviations = 3.3', calm,  fewer Deviations",
-        "25, 'MinExtra = 15',    calm,  less than MinExtra over the mean",
-    })
-    void asks_for_every_bar(long count, String setting, String verdict, String why) {
-      var ini = WEEKLY.replace("[misc]", setting + "\n[misc]");
-      assertEquals(verdict, name(verdict(ini, worked(11), count)), why);
     }
 
     /** With more MinSamples than weeks are known, the days serve, and never nothing at all. */
@@ -271,14 +232,12 @@ class RulesTest extends Unit {
       var judged = (Judged) verdict(WEEKLY, worked(18), 18);
       var words = new ArrayList<String>();
       for (var threshold : judged.thresholds().all()) {
-        words.add(threshold.words().get() + ": " + SpikeNotifier.decimal(threshold.tickets())
+        words.add(threshold.key() + ": " + SpikeNotifier.decimal(threshold.tickets())
             + (threshold == judged.thresholds().effective() ? " decides" : ""));
       }
       assertEquals(List.of(
-          "alone 4.0 deviations of 3.4 over 10.7: 24.3",
-          "with the hour before 3.0 deviations of both: 17.8 decides",
-          "50 % over 10.7: 16.0",
-          "5 more than 10.7: 15.7"), words);
+          "Deviations, alone: 24.3", "Deviations, with the hour before: 17.8 decides",
+          "SpikeThreshold: 16.0", "MinExtra: 15.7"), words);
       assertEquals(18, judged.thresholds().least());
     }
 
@@ -294,6 +253,10 @@ class RulesTest extends Unit {
 
   @Nested
   class Tickets_that_stop {
+    private Stops stops(String ini, Counts counts) {
+      return new Stops(new Baselines(new Rule(offline(ini)), counts));
+    }
+
     /** Cells of the same series, with what an independent implementation says of them. */
     @ParameterizedTest
     @CsvSource({
@@ -324,7 +287,7 @@ class RulesTest extends Unit {
     })
     void equal_a_second_implementation(String series, String hour, long count, Double low,
         Integer hours, Long came, Double usual, String verdict) throws IOException {
-      var stop = new Stops(offline(WEEKLY), series(series)).at(Hour.parse(hour));
+      var stop = stops(WEEKLY, series(series)).at(Hour.parse(hour));
       if (verdict == null) {
         assertNull(stop);
         return;
@@ -339,7 +302,7 @@ class RulesTest extends Unit {
     @Test
     void are_told_once_and_again_when_they_come_again() throws IOException {
       var openings = series("openings");
-      var turns = new Stops(offline(WEEKLY), openings).turns(openings.first());
+      var turns = stops(WEEKLY, openings).turns(openings.first());
       assertEquals(List.of("2026-07-02T06", "2026-07-30T03"),
           turns.stream().map(Hour::name).toList());
     }
@@ -347,7 +310,7 @@ class RulesTest extends Unit {
     @Test
     void are_not_told_of_on_a_holiday() throws IOException {
       var ini = WEEKLY.replace("[misc]", "IgnoredDays = 2026-07-02\n[misc]");
-      assertNull(new Stops(offline(ini), series("openings")).at(Hour.parse("2026-07-02T06")));
+      assertNull(stops(ini, series("openings")).at(Hour.parse("2026-07-02T06")));
     }
   }
 
@@ -367,6 +330,22 @@ class RulesTest extends Unit {
         assertEquals(List.of(), spikes, rule);
       }
       assertEquals(days, judge("", known).baselines.samples(JUDGED).known().size());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "weekly, 168, 1 2 3,         3, 7", "weekly, 168, 1 2 3 4,       0, 0",
+        "weekly, 24,  1 2 3 4 5 6,   6, 7", "weekly, 24,  1 2 3 4 5 6 7, 0, 0",
+        "mean,   24,  40 38,         2, 3", "mean,   24,  40 38 41,      0, 0",
+    })
+    void are_enough_of_four_weeks_or_seven_days_and_three_days_for_the_mean(String rule, int step,
+        String past, int samples, int needed) {
+      var ini = WEEKLY.replace("weekly", rule);
+      var verdict = verdict(ini, every(step, numbers(past)), 1000);
+      assertEquals(samples == 0 ? "spike" : "learning", name(verdict));
+      if (!(verdict instanceof Learning learning)) return;
+      assertEquals(samples, learning.samples());
+      assertEquals(needed, learning.needed());
     }
 
     @Test

@@ -5,13 +5,12 @@
 //SOURCES RulesTest.java
 //SOURCES TagsTest.java
 //SOURCES HistoryTest.java
+//SOURCES DueTest.java
 //SOURCES ConfigTest.java
 //SOURCES TextTest.java
 //SOURCES ReadmeTest.java
 //SOURCES ExplainTest.java
-//SOURCES BacktestTest.java
 //SOURCES ReportTest.java
-//SOURCES EpisodesTest.java
 //SOURCES CommandLineTest.java
 //SOURCES NoticeTest.java
 //SOURCES AlarmTest.java
@@ -21,11 +20,12 @@
 //SOURCES ZendeskTest.java
 //SOURCES DiskTest.java
 //SOURCES MailTest.java
-//SOURCES LedgerTest.java
+//SOURCES OutboxTest.java
 //SOURCES ChatTest.java
 //SOURCES WatcherTest.java
 //SOURCES DoctorTest.java
-//SOURCES ToldTest.java
+//SOURCES BacktestTest.java
+//SOURCES EpisodesTest.java
 //SOURCES SlowTest.java
 //SOURCES Unit.java
 //SOURCES Deliveries.java
@@ -61,11 +61,11 @@ final class SpikeNotifierTest {
       RulesTest.class,
       TagsTest.class,
       HistoryTest.class,
+      DueTest.class,
       ConfigTest.class,
       TextTest.class,
       ReadmeTest.class,
       ExplainTest.class,
-      BacktestTest.class,
       ReportTest.class,
       CommandLineTest.class,
       NoticeTest.class,
@@ -76,12 +76,12 @@ final class SpikeNotifierTest {
       ZendeskTest.class,
       DiskTest.class,
       MailTest.class,
-      LedgerTest.class,
+      OutboxTest.class,
       ChatTest.class,
       WatcherTest.class,
-      DoctorTest.class,
-      ToldTest.class);
-  private static final List<Class<?>> SLOW = List.of(EpisodesTest.class, SlowTest.class);
+      DoctorTest.class);
+  private static final List<Class<?>> SLOW =
+      List.of(BacktestTest.class, EpisodesTest.class, SlowTest.class);
 
   private long passed;
   private long failed;

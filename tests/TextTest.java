@@ -79,7 +79,7 @@ class TextTest extends Unit {
       assertEquals("no sense in ***", world.sanitize("no sense in " + path));
     }
 
-    /** Healthchecks and Better Stack have an address for what failed; for others there is FailUrl. */
+    /** Healthchecks and Better Stack have one for failures; for others there is FailUrl. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "https://hc-ping.com/abc | 75 | https://hc-ping.com/abc/fail",

@@ -10,18 +10,15 @@ import static spikenotifier.Desk.Trouble.first;
 
 import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsServer;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
 import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -36,25 +33,27 @@ import spikenotifier.SpikeNotifier.*;
 class ZendeskTest extends Scenario {
   @Nested
   class Zendesk_in_trouble {
+    @BeforeEach
+    void nothing_to_fill() {
+      known(240, 10);
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "429 | Number of allowed API requests per minute exceeded | Retry-After: 7 | 7000",
-        "429 | {\"error\":\"APIRateLimitExceeded\",\"description\":\"x\"} | Retry-After: 3 | 3000",
-        "429 | slow down | Retry-After: 0 | 1000",
-        "503 | | Retry-After: 5 | 5000",
-        "503 | {\"error\":{\"title\":\"Down\",\"message\":\"maintenance\"}} | | 1000",
-        "500 | <html>Oops</html> | | 1000",
-        "502 | | | 1000", "520 | | | 1000",
-        "408 | | | 1000", "425 | | | 1000", "409 | Conflict | | 1000",
-        "200 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
-        "400 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
+        "2 | 429 | {\"error\":\"APIRateLimitExceeded\",\"description\":\"x\"} | 3 | 3000",
+        "2 | 429 | slow down | 0 | 1000", "2 | 503 | | 5 | 5000",
+        "8 | 429 | a rate limit is no try, two minutes long | 7 | 7000",
+        "2 | 503 | {\"error\":{\"title\":\"Down\",\"message\":\"maintenance\"}} | | 1000",
+        "2 | 500 | <html>Oops</html> | | 1000", "2 | 502 | | | 1000", "2 | 520 | | | 1000",
+        "2 | 408 | | | 1000", "2 | 425 | | | 1000", "2 | 409 | Conflict | | 1000",
+        "2 | 200 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
+        "2 | 400 | {\"error\":\"unavailable\",\"description\":\"Sorry, we could not\"} | | 1000",
     })
-    void waits_and_asks_again(int status, String body, String header, long wait)
+    void waits_and_asks_again(int times, int status, String body, String seconds, long wait)
         throws IOException {
-      known(240, 10);
-      var headers = header == null ? new String[0] : header.split(": ", 2);
-      desk.trouble = first(2, "search", answer(status, body == null ? "" : body, headers));
-      run(Exit.OK);
+      var headers = seconds == null ? new String[0] : new String[] {"Retry-After", seconds};
+      desk.trouble = first(times, "search", answer(status, body == null ? "" : body, headers));
+      assertEquals("", run(Exit.OK).err());
       assertEquals(40, history().at(NOW));
       assertTrue(time.waits.stream().anyMatch(each -> each >= wait && each < wait + 600),
           time.waits.toString());
@@ -62,41 +61,9 @@ class ZendeskTest extends Scenario {
 
     @Test
     void asks_again_after_an_answer_that_was_cut_off() throws IOException {
-      known(240, 10);
       desk.trouble = first(5, "search", Trouble.cutOff());
       run(Exit.OK);
       assertEquals(40, history().at(NOW));
-    }
-
-    /** As long as two minutes last: other integrations share the account's limit. */
-    @Test
-    void waits_a_rate_limit_out() throws IOException {
-      known(240, 10);
-      desk.trouble = first(15, "search", answer(429, "", "Retry-After", "7"));
-      assertEquals("", run(Exit.OK).err());
-      assertEquals(40, history().at(NOW));
-      desk.trouble = always("search", answer(429, "", "Retry-After", "7"));
-      later(1);
-      var outcome = run(Exit.ZENDESK);
-      assertTrue(outcome.err().matches("\\[zendesk] 127\\.0\\.0\\.1: answers 429 \\(tried 1\\d "
-          + "times\\)\n"), outcome.err());
-    }
-
-    /** Of an account that is not there, or has moved, the sign-in is refused first. */
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "404 | X | x | check Domain",
-        "302 | Location | https://moved.example/x | not followed; set Domain to the account's own "
-            + "subdomain",
-    })
-    void names_the_domain_where_there_is_no_such_account(int status, String header, String value,
-        String advice) throws IOException {
-      known(240, 10);
-      desk.trouble = always("oauth", answer(status, "", header, value));
-      var outcome = run(Exit.ZENDESK);
-      assertTrue(outcome.err().startsWith("[zendesk] 127.0.0.1 answers " + status), outcome.err());
-      assertTrue(outcome.err().endsWith("(" + advice + ")\n"), outcome.err());
-      assertTrue(run(Exit.ZENDESK, "doctor").out().contains(advice));
     }
 
     @Test
@@ -108,52 +75,56 @@ class ZendeskTest extends Scenario {
       }
     }
 
-    @Test
-    void gives_up_after_five_tries_and_leaves_the_hour_unknown() throws IOException {
-      known(240, 10);
-      desk.trouble = always("search", answer(503,
-          "{\"error\":{\"title\":\"Down\",\"message\":\"for maintenance\"}}"));
-      var outcome = run(Exit.ZENDESK);
-      assertEquals("[zendesk] 127.0.0.1: answers 503 Down: for maintenance (tried 5 times)\n", outcome.err());
-      assertFalse(history().knows(NOW));
-      assertEquals(7, desk.requests(), "a sign-in, the page, five counts");
-      assertTrue(time.waits.stream().mapToLong(Long::longValue).sum() < 20_000);
-    }
-
-    @Test
-    void does_not_wait_for_an_hour_because_it_is_told_to() throws IOException {
-      known(240, 10);
-      desk.trouble = always("search", answer(429, "", "Retry-After", "3600"));
-      run(Exit.ZENDESK);
-      assertEquals(List.of(), time.waits);
-    }
-
+    /** Retries are over in good time, and what is final is asked for once. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "401 | {\"error\":\"Couldn't authenticate you\"} | 77 | 401 Couldn't authenticate you "
-            + "(check ClientId and ClientSecret)",
-        "403 | {\"error\":{\"title\":\"Forbidden\",\"message\":\"No access.\"}} | 77 | 403 "
-            + "Forbidden: No access. (the client's user must be an admin or an agent with access "
-            + "to all tickets)",
-        "404 | {\"error\":{\"title\":\"No help desk at acme\",\"message\":\"None.\"}} | 69 | "
-            + "(check Domain)",
-        "404 | | 69 | 404 (check Domain)",
-        "422 | {\"error\":\"RecordInvalid\",\"description\":\"Errors\",\"details\":{\"base\":"
-            + "[{\"description\":\"too long\"}]}} | 69 | 422 RecordInvalid: Errors: too long "
-            + "(check Query)",
-        "400 | {\"errors\":[{\"code\":\"x\",\"title\":\"Invalid\",\"detail\":\"page\"}]} | 69 | "
-            + "400 Invalid: page (check Query)",
-        "418 | a teapot | 69 | 418 a teapot",
-    })
-    void says_of_a_refusal_what_to_do(int status, String body, int code, String message)
-        throws IOException {
-      known(240, 10);
-      desk.trouble = always("search", answer(status, body == null ? "" : body));
-      var outcome = run();
-      assertEquals(code, outcome.code());
-      assertEquals(1, outcome.err().lines().count(), outcome.err());
-      assertTrue(outcome.err().contains(message), outcome.err());
-      assertTrue(desk.requests() <= 3, "a sign-in, the page, the count");
+        "search | 503 | {'error':{'title':'Down','message':'for maintenance'}} | 69 | 7 | "
+            + ": answers 503 Down: for maintenance (tried 5 times)",
+        "search | 429 | an hour is too long | 69 | 3 | : answers 429 an hour is too long (tried 1 "
+            + "time)",
+        "search | 200 | <!DOCTYPE html><title>Closed</title> | 69 | 7 | : no sense in its answer "
+            + "(is an API there?) (tried 5 times)",
+        "search | 401 | {'error':'Bad credentials'} | 77 | 2 | answers 401 Bad credentials (check "
+            + "ClientId and ClientSecret)",
+        "search | 403 | {'error':{'title':'Forbidden','message':'No access.'}} | 77 | 2 | answers "
+            + "403 Forbidden: No access. (the client's user must be an admin or an agent with "
+            + "access to all tickets)",
+        "search | 404 | {'error':{'title':'No help desk at acme','message':'None.'}} | 69 | 3 | "
+            + "answers 404 No help desk at acme: None. (check Domain)",
+        "search | 422 | {'error':'RecordInvalid','description':'Errors','details':{'base':["
+            + "{'description':'too long'}]}} | 69 | 3 | answers 422 RecordInvalid: Errors: too "
+            + "long (check Query)",
+        "search | 400 | {'errors':[{'code':'x','title':'Invalid','detail':'page'}]} | 69 | 3 | "
+            + "answers 400 Invalid: page (check Query)",
+        "search | 422 | {'error':'made-up-token and made-up-secret'} | 69 | 3 | answers 422 *** "
+            + "and *** (check Query)",
+        "search | 418 | a teapot | 69 | 3 | answers 418 a teapot (no cause is known; see doctor "
+            + "-v)",
+        "search | 301 | moved | 69 | 3 | answers 301 moved (not followed; set Domain to the "
+            + "account's own subdomain)",
+        "tokens | 302 | | 69 | 1 | answers 302 (not followed; set Domain to the account's own "
+            + "subdomain)",
+        "tokens | 404 | | 69 | 1 | answers 404 (check Domain)",
+        "tokens | 401 | {'error':'invalid_client'} | 77 | 1 | answers 401 invalid_client (check "
+            + "ClientId, ClientSecret, and that the client may have the scope 'read')",
+        "tokens | 503 | | 69 | 5 | : answers 503 (tried 5 times)",
+        "tokens | 200 | {'token':'x'} | 69 | 5 | : no access_token in its answer (tried 5 times)",
+    }, quoteCharacter = '~')
+    void is_told_in_one_line_with_what_to_do(String path, int status, String body, int code,
+        int requests, String line) throws IOException {
+      try (var elsewhere = new RawServer(socket -> { })) {
+        var json = body == null ? "" : body.replace('\'', '"');
+        desk.trouble = always(path, answer(status, json, "Location", elsewhere.url() + "/secret",
+            "Retry-After", status == 429 ? "3600" : "0"));
+        var outcome = run();
+        assertEquals("[zendesk] 127.0.0.1" + (line.startsWith(":") ? "" : " ") + line + "\n",
+            outcome.err());
+        assertEquals(code, outcome.code());
+        assertEquals(0, elsewhere.connections.get(), "no redirect is followed");
+      }
+      assertEquals(requests, desk.requests(), desk.asked.toString());
+      assertTrue(time.waits.stream().mapToLong(Long::longValue).sum() < 20_000);
+      assertFalse(history().knows(NOW));
     }
 
     @ParameterizedTest
@@ -163,56 +134,11 @@ class ZendeskTest extends Scenario {
         "{\"count\":{\"value\":12,\"refreshed_at\":null}}", "{\"count\":true}", "{\"count\":[12]}",
         "{\"count\":1", "{\"count\":40,\"error\":{\"title\":\"x\"}}"})
     void never_takes_nonsense_for_a_count(String body) throws IOException {
-      known(240, 10);
       var before = Fakes.read(folder.resolve("out/history.csv"));
       desk.trouble = always("search", answer(200, body));
       var outcome = run(Exit.ZENDESK);
       assertEquals(1, outcome.err().lines().count(), outcome.err());
       assertEquals(before, Fakes.read(folder.resolve("out/history.csv")));
-    }
-
-    @Test
-    void takes_no_error_beside_a_count_for_none() throws IOException {
-      known(240, 10);
-      desk.trouble = first(2, "search", answer(200, "{\"count\": 40, \"error\": null}"));
-      run(Exit.OK);
-      assertEquals(40, history().at(NOW));
-    }
-
-    @Test
-    void says_of_a_web_page_that_no_api_is_there() throws IOException {
-      known(240, 10);
-      desk.trouble = always("search", answer(200, "<!DOCTYPE html><title>Closed</title>",
-          "Content-Type", "text/html; charset=utf-8"));
-      assertEquals("[zendesk] 127.0.0.1: no sense in its answer (is an API there?) (tried 5 "
-          + "times)\n", run(Exit.ZENDESK).err());
-    }
-
-    @Test
-    void follows_no_redirect() throws IOException {
-      known(240, 10);
-      try (var elsewhere = new RawServer(socket -> { })) {
-        desk.trouble = always("search", answer(301, "", "Location", elsewhere.url() + "/secret"));
-        assertEquals("[zendesk] 127.0.0.1 answers 301 (not followed; set Domain to the "
-            + "account's own subdomain)\n", run(Exit.ZENDESK).err());
-        assertEquals(0, elsewhere.connections.get());
-      }
-    }
-
-    @Test
-    void bounds_an_answer_that_never_comes() throws IOException {
-      known(240, 10);
-      timeout = Duration.ofMillis(300);
-      var never = new CountDownLatch(1);
-      desk.trouble = (exchange, path) -> {
-        try {
-          return never.await(1, TimeUnit.MINUTES);
-        } catch (InterruptedException e) {
-          return true; // the test is over
-        }
-      };
-      assertTrue(run(Exit.ZENDESK).err().contains("no whole answer within"));
-      never.countDown();
     }
 
     @Test
@@ -234,7 +160,6 @@ class ZendeskTest extends Scenario {
 
     @Test
     void says_that_there_is_no_such_host() throws IOException {
-      known(240, 10);
       config("zendesk/BaseUrl = https://no-such-host.invalid");
       assertEquals("[zendesk] no-such-host.invalid: no such host (tried 5 times)\n",
           run(Exit.ZENDESK).err());
@@ -243,36 +168,30 @@ class ZendeskTest extends Scenario {
     @ParameterizedTest
     @ValueSource(strings = {"expired", "other", "untrusted"})
     void refuses_a_certificate_that_is(String alias) throws IOException {
-      known(240, 10);
       var server = HttpsServer.create(new InetSocketAddress("localhost", 0), 0);
       server.setHttpsConfigurator(new HttpsConfigurator(Certificates.context(alias)));
       server.createContext("/", exchange -> said.append("reached"));
       server.start();
       try {
-        config("zendesk/BaseUrl = https://localhost:" + server.getAddress().getPort());
-        var outcome = run(Exit.ZENDESK);
-        assertTrue(outcome.err().startsWith("[zendesk] localhost:" + server.getAddress().getPort()
-            + ": its certificate is refused: "),
-            outcome.err());
-        assertEquals(1, outcome.err().lines().count(), outcome.err());
+        var place = "localhost:" + server.getAddress().getPort();
+        config("zendesk/BaseUrl = https://" + place);
+        var line = run(Exit.ZENDESK).err();
+        assertTrue(line.startsWith("[zendesk] " + place + ": its certificate is refused: "), line);
+        assertEquals(1, line.lines().count(), line);
         assertFalse(said.toString().contains("reached"));
       } finally {
         server.stop(0);
       }
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"gzip", "x-gzip"})
-    void reads_gzip_by_any_name(String coding) throws IOException {
-      known(240, 10);
+    @Test
+    void reads_gzip() throws IOException {
       desk.trouble = first(2, "search", (exchange, path) -> {
-        var zipped = new ByteArrayOutputStream();
-        try (var gzip = new GZIPOutputStream(zipped)) {
+        exchange.getResponseHeaders().set("Content-Encoding", "gzip");
+        exchange.sendResponseHeaders(200, 0); // chunked
+        try (var gzip = new GZIPOutputStream(exchange.getResponseBody())) {
           gzip.write("{\"count\":12}".getBytes(UTF_8));
         }
-        exchange.getResponseHeaders().set("Content-Encoding", coding);
-        exchange.sendResponseHeaders(200, 0); // chunked
-        exchange.getResponseBody().write(zipped.toByteArray());
         return true;
       });
       run(Exit.OK);
@@ -281,7 +200,6 @@ class ZendeskTest extends Scenario {
 
     @Test
     void signs_in_once_more_when_the_token_ends_early() throws IOException {
-      known(240, 10);
       var counts = new AtomicInteger();
       desk.trouble = (exchange, path) -> path.contains("count") && counts.incrementAndGet() == 2
           && answer(401, "{\"error\":\"invalid_token\"}").takes(exchange, path);
@@ -289,54 +207,15 @@ class ZendeskTest extends Scenario {
       assertEquals(2, desk.asked.stream().filter(asked -> asked.startsWith("POST")).count());
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"3599", "\"3599\"", "3599.0", "null", "\"soon\"", "[1,2]"})
-    void takes_any_length_of_a_tokens_life(String life) throws IOException {
-      known(240, 10);
-      desk.trouble = first(1, "tokens", answer(200, "{\"token_type\":\"Bearer\","
-          + "\"access_token\":\"made-up-token\",\"expires_in\":" + life + "}"));
-      run(Exit.OK);
-      assertEquals(40, history().at(NOW));
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "401 | {\"error\":\"invalid_client\"} | 77 | answers 401 invalid_client (check ClientId, "
-            + "ClientSecret, and that the client may have the scope 'read')",
-        "503 | | 69 | answers 503 (tried 5 times)",
-        "200 | {\"token\":\"x\"} | 69 | no access_token in its answer (tried 5 times)",
-    })
-    void says_why_the_sign_in_failed(int status, String body, int code, String message) {
-      desk.trouble = always("tokens", answer(status, body == null ? "" : body));
-      var outcome = run();
-      assertEquals(code, outcome.code(), outcome.err());
-      assertTrue(outcome.err().contains(message), outcome.err());
-    }
-
     @Test
-    void may_tell_secrets_but_they_go_no_further() throws IOException {
-      known(240, 10);
-      desk.trouble = always("search", answer(422, "{\"error\":\"made-up-token and "
-          + Desk.SECRET + "\"}"));
-      assertTrue(run(Exit.ZENDESK).err().contains("422 *** and ***"));
-    }
-
-    @Test
-    void shows_no_api_token_that_zendesk_echoes_alone() throws IOException {
-      known(240, 10);
-      config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
-          + "zendesk/Credentials = agent@acme.example/token:" + API_KEY);
-      desk.trouble = always("search", answer(401, "{\"error\":\"no key " + API_KEY + "\"}"));
-      assertTrue(run(Exit.DENIED).err().contains("401 no key *** (check"));
-    }
-
-    @Test
-    void signs_in_with_an_older_api_token_and_says_when_they_end() throws IOException {
-      known(240, 10);
+    void signs_in_with_an_older_api_token_and_shows_none_that_is_echoed_alone()
+        throws IOException {
       config("zendesk/ClientId = -\nzendesk/ClientSecret = -\n"
           + "zendesk/Credentials = agent@acme.example/token:" + API_KEY);
       assertEquals("", run(Exit.OK).err());
       assertTrue(desk.asked.stream().noneMatch(asked -> asked.contains("oauth")));
+      desk.trouble = always("search", answer(401, "{\"error\":\"no key " + API_KEY + "\"}"));
+      assertTrue(run(Exit.DENIED).err().contains("401 no key *** (check"));
     }
   }
 
@@ -353,7 +232,8 @@ class ZendeskTest extends Scenario {
 
     private String ticket(String id, String created, String more) {
       return "{\"id\":" + id + ",\"result_type\":\"ticket\",\"created_at\":" + created
-          + ",\"via\":{\"channel\":\"web\"},\"subject\":\"Cannot log in\",\"requester_id\":" + id + more + "}";
+          + ",\"via\":{\"channel\":\"web\"},\"subject\":\"Cannot log in\",\"requester_id\":"
+          + id + more + "}";
     }
 
     /** What makes no sense costs itself only: the time, the id, the whole, or the hour is wrong. */
@@ -431,7 +311,7 @@ class ZendeskTest extends Scenario {
       try (var elsewhere = new RawServer(socket -> { })) {
         var pages = pages(number -> next.replace("ELSEWHERE", elsewhere.url()));
         run(Exit.OK);
-        assertTrue(pages.get() < 5, "pages: " + pages);
+        assertTrue(pages.get() < 10, "pages: " + pages);
         assertEquals(0, elsewhere.connections.get());
       }
       assertTrue(told().contains("were read: [zendesk] 127.0.0.1: " + why), told());
@@ -442,18 +322,20 @@ class ZendeskTest extends Scenario {
     void are_read_no_longer_than_two_minutes() throws IOException {
       var pages = pages(number -> "/api/v2/search/export.json?x=13%3A00%3A00Z&page=" + number);
       config("zendesk/RequestsPerMinute = 100");
+      var atMail = new AtomicInteger();
+      mail.mood = (stage, what) -> atMail.set(pages.get());
       run(Exit.OK);
-      assertTrue(pages.get() <= 250, "pages: " + pages);
-      assertEquals(1, mail.received.size());
+      assertTrue(atMail.get() > 100 && atMail.get() < 250, "pages: " + atMail);
+      assertTrue(pages.get() < 500, "nor are those of the past: " + pages);
     }
 
-    /** 36 MB, as of a desk with a field for each thing that its forms ask. */
+    /** 29 MB, as of a desk with a field for each thing that its forms ask. */
     @Test
     void with_400_fields_each_are_read_in_pages_of_a_thousand() throws IOException {
       desk(hour -> hour.equals(NOW) ? 1000 : 10);
       known(240, 10);
-      var fields = ("[" + "{\"id\":360012345678,\"value\":\"four\"},".repeat(399)
-          + "{\"id\":1,\"value\":[\"a\",\"b\"]}]");
+      var fields = "[" + "{\"id\":360012345678,\"value\":\"four\"},".repeat(399)
+          + "{\"id\":1,\"value\":[\"a\",\"b\"]}]";
       var more = ",\"custom_fields\":" + fields + ",\"fields\":" + fields;
       var tickets = new StringJoiner(",", "{\"results\":[", "],\"meta\":{\"has_more\":false}}");
       for (int i = 1; i <= 1000; i++) tickets.add(ticket("" + i, "\"" + FIRST + "\"", more));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole program against a real Postfix: STARTTLS, sign-in, greylisting of one receiver of two.
+# The whole program against a real Postfix: STARTTLS, sign-in, greylisting, an unknown receiver, a full queue.
 # Needs root and, on Debian: apt-get install postfix sasl2-bin libsasl2-modules openssl
 # It starts a Postfix of its own on a free port of 127.0.0.1, which relays to nobody and keeps all
 # its files in a temporary folder. SPIKE_JAR names a fat jar to test; without it one is exported.
@@ -11,8 +11,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 passed=0
 failed=0
-hour='' # the hour of the spike, and the help desk's address, once it is up
-desk=''
+desk='' # the help desk's address, once it is up
 work=''
 desk_pid=''
 finished='' # whether all tests have been run
@@ -36,6 +35,8 @@ main() {
     test_greylist
     test_sign_in
     test_trust
+    test_three
+    test_full_queue
     finished=yes
 }
 
@@ -43,7 +44,7 @@ main() {
 
 # Of two receivers b is greylisted: a gets the mail now, b with the next run, nobody twice.
 test_greylist() {
-    write_ini greylist a b right
+    write_ini greylist "a b" right
     run greylist
     check 'greylist: exit 75 while b is put off' [ "$code" -eq 75 ]
     check 'greylist: a line names b and 450' line_names 'b@team.test' '450'
@@ -72,7 +73,7 @@ test_greylist() {
 
 # A wrong password is told at once, and its mail goes out when the password has been mended.
 test_sign_in() {
-    write_ini sign-in c d wrong
+    write_ini sign-in "c d" wrong
     run sign-in
     check 'wrong password: exit 77' [ "$code" -eq 77 ]
     check 'wrong password: a line says 535' line_names '535' ''
@@ -80,7 +81,7 @@ test_sign_in() {
     check 'wrong password: nothing is delivered' has_mails c 0
     check 'wrong password: the notice waits in the outbox' has_waiting sign-in 1
 
-    write_ini sign-in c d right
+    write_ini sign-in "c d" right
     run sign-in
     check 'mended password: exit 0' [ "$code" -eq 0 ]
     check 'mended password: c has the mail' has_mails c 1
@@ -90,7 +91,7 @@ test_sign_in() {
 
 # Without the authority of the server's certificate no password leaves, and nothing is lost.
 test_trust() {
-    write_ini trust e f right
+    write_ini trust "e f" right
     run_java trust
     check 'unknown authority: exit 75' [ "$code" -eq 75 ]
     check 'unknown authority: a line says certificate' line_names 'certificate' ''
@@ -99,6 +100,51 @@ test_trust() {
     check 'known authority: exit 0' [ "$code" -eq 0 ]
     check 'known authority: e has the mail' has_mails e 1
     check 'known authority: f has the mail' has_mails f 1
+}
+
+# Three in one transaction; one of them is unknown, which is nobody else's trouble.
+test_three() {
+    write_ini three "g h i" right
+    run three
+    check 'three: exit 0' [ "$code" -eq 0 ]
+    check 'three: each has the mail' each_has_one g h i
+    check 'three: in one transaction' same_queue_id g h i
+
+    write_ini unknown "k nobody l" right
+    run unknown
+    check 'one unknown: exit 75' [ "$code" -eq 75 ]
+    check 'one unknown: a line names it and 5.1.1' line_names 'nobody@team.test refuses' '5.1.1'
+    check 'one unknown: the others have the mail' each_has_one k l
+    check 'one unknown: nothing waits, since somebody knows' has_waiting unknown 0
+    run unknown
+    check 'one unknown: the next run is well' [ "$code" -eq 0 ]
+}
+
+# A queue without room says 452 to MAIL, and takes the mail once there is some.
+test_full_queue() {
+    postconf -c "$work/etc" 'queue_minfree = 9000000000000000' && postfix -c "$work/etc" reload
+    sleep 1
+    write_ini full "m n" right
+    run full
+    check 'full queue: exit 75' [ "$code" -eq 75 ]
+    check 'full queue: a line says 452' line_names '452' ''
+    check 'full queue: the notice waits in the outbox' has_waiting full 1
+    postconf -c "$work/etc" 'queue_minfree = 0' && postfix -c "$work/etc" reload
+    sleep 1
+    run full
+    check 'full queue: exit 0 when there is room' [ "$code" -eq 0 ]
+    check 'full queue: each has the mail' each_has_one m n
+}
+
+each_has_one() {
+    local user
+    for user in "$@"; do has_mails "$user" 1 || return 1; done
+}
+
+same_queue_id() {
+    local user ids=''
+    for user in "$@"; do ids+=$(grep -m 1 -o 'with ESMTPSA id [0-9A-F]*' "$(mail_of "$user")")$'\n'; done
+    [ "$(sort -u <<< "${ids%$'\n'}" | wc -l)" -eq 1 ]
 }
 
 # Both receivers' one mail came by STARTTLS with a sign-in, is the same, and has both parts.
@@ -149,7 +195,7 @@ has_mails() {
 
 # Whether so many notices wait.
 has_waiting() {
-    local folder=$work/$1/out/outbox
+    local folder=$work/$1/out/history.csv.outbox
     [ "$2" -eq 0 ] && [ ! -e "$folder" ] && return
     [ "$(find "$folder" -type f | wc -l)" -eq "$2" ]
 }
@@ -182,8 +228,10 @@ exported() {
         echo "$work/spike.jar"
 }
 
-# Writes the auth.ini of a test: its folder, two users who are mailed, and which password.
+# Writes the auth.ini of a test: its folder, the users who are mailed, and which password.
 write_ini() {
+    local recipients
+    recipients=$(printf '%s@team.test, ' $2)
     mkdir -p "$work/$1"
     cat > "$work/$1/auth.ini" <<- INI
 	[zendesk]
@@ -194,12 +242,12 @@ write_ini() {
 
 	[email]
 	Sender = spikes@team.test
-	Recipient = $2@team.test, $3@team.test
+	Recipient = $recipients
 	Host = localhost
 	Port = $port
 	Security = starttls
 	Username = spike
-	Password = $4-password
+	Password = $3-password
 
 	[misc]
 	SpikeThreshold = 0.5
@@ -223,8 +271,7 @@ run_java() {
     shift
     shown=''
     code=0
-    java "$@" -jar "$jar" -c "$folder/auth.ini" --hour "$hour" \
-        > "$work/said" 2>&1 < /dev/null || code=$?
+    java "$@" -jar "$jar" -c "$folder/auth.ini" > "$work/said" 2>&1 < /dev/null || code=$?
     echo "(exit code $code)" >> "$work/said"
     await queue_is_empty
 }
@@ -239,7 +286,7 @@ start_desk() {
     desk_pid=$!
     exec 3> "$work/desk-in" # the desk works until this is closed
     await [ -s "$work/desk-out" ]
-    read -r hour desk _ < "$work/desk-out"
+    read -r _ desk _ < "$work/desk-out"
 }
 
 # ---- Postfix ---------------------------------------------------------------------------------
@@ -293,7 +340,7 @@ write_greylist() {
 # TLS and a sign-in are demanded; mail is for team.test alone and lands in folders, one per user.
 write_postfix_config() {
     local user boxes=''
-    for user in a b c d e f; do boxes+=" { $user@team.test = $user/ }"; done
+    for user in a b c d e f g h i k l m n; do boxes+=" { $user@team.test = $user/ }"; done
     port=$(free_port)
     chown nobody "$work/mail"
     chown postfix "$work/data"
