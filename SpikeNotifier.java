@@ -2068,6 +2068,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (hasCause(e, UnknownHostException.class)) return "no such host";
       if (hasCause(e, ConnectException.class)) return "no connection";
       if (hasCause(e, SocketTimeoutException.class)) return "no whole answer in time";
+      if (hasCause(e, CertificateException.class)) return "its certificate is refused";
       Throwable first = e;
       while (first.getCause() != null) first = first.getCause();
       var words = Objects.requireNonNullElse(first.getMessage(), "[EOF]");
@@ -2650,7 +2651,8 @@ final class SpikeNotifier implements Callable<Integer> {
     private String progressLine(SpikeDue due, HourInProgress progress) {
       var next = due.hour().plus(1);
       long minutes = Duration.between(next.from(), progress.until).toMinutes();
-      var words = plural(progress.count, "ticket") + " in " + plural(minutes, "minute");
+      var words = plural(progress.count, "ticket") + " in the first " + plural(minutes, "minute")
+          + " after it";
       var baseline = judge.baselines.of(next);
       if (baseline == null) return "Since then: " + words + ".";
       double usual = baseline.mean() * minutes / 60;
@@ -2726,7 +2728,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var stop = due.stop();
       var mail = new Document("Tickets stopped at " + account() + ": " + stop.inWords() + ".");
       mail.line("Look at the contact form, the mail channel, status.zendesk.com and the suspended "
-          + "tickets. A holiday belongs into IgnoredDays.");
+          + "tickets. A holiday belongs in IgnoredDays.");
       mail.link("Suspended tickets", agentPage("filters/suspended"));
       var subject = "Tickets stopped: " + stop.came() + " instead of " + amount(stop.usual())
           + " in " + plural(stop.hours(), "hour") + " at " + account();

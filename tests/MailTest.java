@@ -470,7 +470,7 @@ class MailTest extends Deliveries {
         "AUTH | oops | 75 | takes no sign-in now: ",
         "AUTH | 454 4.7.0 Temporary failure | 75 | takes no sign-in now: 454 4.7.0 Temporary",
         "AUTH | 421 busy | 75 | takes no sign-in now: 421 busy",
-        "AUTH | 534 5.7.9 application password required | 77 | refuses the sign-in of spikes: 534 5",
+        "AUTH | 534 5.7.9 application password required | 77 | refuses the sign-in of spikes: 534",
         "EHLO | 250-x:250 AUTH CRAM-MD5 | 77 | refuses the sign-in of spikes: No authentication me",
     })
     void whether_a_sign_in_is_refused_or_broken(String command, String reply, int code,

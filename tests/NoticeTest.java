@@ -158,7 +158,7 @@ class NoticeTest {
     var tags = tags(tickets);
     if (!knowsBefore) tags.forget(HOUR.plus(-1));
     var surging = new TagRule(tags, ZoneOffset.UTC).surging(HOUR, List.of());
-    return write(new TagsDue(HOUR, surging), tickets, tags, counts(22));
+    return write(new TagsDue(HOUR, surging), tickets, tags, counts(30));
   }
 
   /** The mail, its 24 hours without those between the first and the last. */
@@ -179,77 +179,216 @@ class NoticeTest {
   @Nested
   class A_mail {
     @Test
-    void about_a_spike_says_all_that_a_reader_wants_to_know_at_night() throws Exception {
+    void about_a_spike_says_all_that_a_reader_wants_to_know_at_night() {
       ini = "TimeZone = Europe/Berlin\n";
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/spike"), mail(spike()));
+      assertEquals("""
+          Subject: Ticket Spike Alert! 100 tickets instead of 21 at acme: checkout_error (Wed \
+          25 Nov 15:00 Europe/Berlin)
+
+          100 tickets at acme, Wed 25 Nov 15:00 to 16:00 Europe/Berlin.
+          Usual: 21 (16 to 27 in 13 weeks), so 371 % more.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets in 7 minutes, usually 2.4.
+          100 requesters wrote the 100.
+
+          80 with checkout_error:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
+          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z+tags%3A%22checkout_error%22
+          All 100:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
+          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+
+          Tags            tickets  usual  of all
+          checkout_error       80      0    80 %  risen
+          vip                  34      7    34 %
+
+          Tickets with checkout_error
+          Checkout fails with error 502  80 x  #4987
+
+          The last 24 hours  tickets  usual
+          Tue 24 Nov 16:00        22     19  ####
+          ...
+          Wed 25 Nov 15:00       100     21  #####+++++++++++++++++++
+
+          Rule weekly: a spike from 42 tickets on.
+          Counted: the tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 4.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          """, mail(spike()));
     }
 
     @Test
-    void about_its_third_hour() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/growth"), head(spike(tickets(100, "checkout_error"), 70, 80, 100)));
+    void about_its_third_hour() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! 100 tickets instead of 20 at acme: checkout_error (Wed \
+          25 Nov 14:00 UTC)
+
+          Hour 3: 100 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.
+          Usual: 20 (14 to 27 in 13 weeks), so 388 % more.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets in 7 minutes, usually 2.4.
+          100 requesters wrote the 100.
+          """, head(spike(tickets(100, "checkout_error"), 70, 80, 100)));
     }
 
     @Test
-    void that_comes_late_says_so() throws Exception {
+    void that_comes_late_says_so() {
       clock = HOUR.plus(5).to().plusSeconds(420);
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/late"), head(spike()));
+      assertEquals("This notice comes late, on Wed 25 Nov 20:07 UTC.",
+          head(spike()).split("\n")[3]);
     }
 
     @Test
-    void about_a_spike_that_is_over_already() throws Exception {
+    void about_a_spike_that_is_over_already() {
       var counts = counts(100);
       counts.put(HOUR.plus(1), 19L);
       var tickets = tickets(100, "checkout_error");
       progress = null;
       var due = new SpikeDue(HOUR, HOUR, 100, HOUR.plus(1), List.of());
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/over"), head(write(due, tickets, tags(tickets), counts)));
+      assertEquals("""
+          Subject: Ticket Spike Alert! 100 tickets instead of 20 at acme: checkout_error (Wed \
+          25 Nov 14:00 UTC)
+
+          100 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.
+          It is over: 19 tickets, Wed 25 Nov 15:00; usual: 21.
+          Usual: 20 (14 to 27 in 13 weeks), so 388 % more.
+          80 of the 100 carry checkout_error, usually none.
+          100 requesters wrote the 100.
+          """, head(write(due, tickets, tags(tickets), counts)));
     }
 
     @Test
-    void about_the_end_stands_for_itself() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/end"), mail(end(100, 80, 20)));
+    void about_the_end_stands_for_itself() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! Over: 100 tickets instead of 20 at acme (Wed 25 Nov \
+          14:00 UTC)
+
+          Over after 2 hours: the spike at acme, Wed 25 Nov 12:00 to 14:00 UTC.
+          Peak: 100 tickets, Wed 25 Nov 12:00; usual: 20. In all 139 more than usual.
+          The tag that stood out: checkout_error.
+          Now: 20 tickets, Wed 25 Nov 14:00; usual: 20.
+
+          Its tickets:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A0\
+          0%3A00Z+created%3C2026-11-25T14%3A00%3A00Z
+
+          The last 24 hours  tickets  usual
+          Tue 24 Nov 15:00        22     21  #####
+          ...
+          Wed 25 Nov 14:00        20     20  #####
+
+          Counted: the tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 4.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          """, mail(end(100, 80, 20)));
     }
 
     @Test
-    void about_an_end_after_midnight_names_both_days() throws Exception {
+    void about_an_end_after_midnight_names_both_days() {
       ini = "TimeZone = Pacific/Auckland\n"; // where it is 23:00 when the spike begins
       assertEquals("Over after 4 hours: the spike at acme, Wed 25 Nov 23:00 to Thu 26 Nov 03:00 "
           + "Pacific/Auckland.", end(100, 80, 90, 80, 20).document().title());
     }
 
     @Test
-    void that_there_was_no_spike_after_all() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/back"), head(end(20, 19)));
+    void that_there_was_no_spike_after_all() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! No spike after all at acme (Wed 25 Nov 14:00 UTC)
+
+          No spike after all, counted again: acme, Wed 25 Nov 13:00 to 14:00 UTC.
+          Now: 19 tickets, Wed 25 Nov 14:00; usual: 20.
+          """, head(end(20, 19)));
     }
 
     @Test
-    void that_tickets_stopped() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/stop"), mail(stop()));
+    void that_tickets_stopped() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! Tickets stopped: 1 instead of 58 in 3 hours at acme (Wed \
+          25 Nov 14:00 UTC)
+
+          Tickets stopped at acme: 1 in 3 hours, usually 58.
+          Look at the contact form, the mail channel, status.zendesk.com and the suspended \
+          tickets. A holiday belongs in IgnoredDays.
+          Wed 25 Nov 12:00 to 15:00 UTC.
+
+          Suspended tickets:
+          https://acme.zendesk.com/agent/filters/suspended
+          Its tickets:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A0\
+          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+
+          The last 24 hours  tickets  usual
+          Tue 24 Nov 15:00        22     21  ###################
+          ...
+          Wed 25 Nov 14:00         0     20
+
+          Counted: the tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 4.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          """, mail(stop()));
     }
 
     @Test
-    void that_tickets_come_again() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/again"), head(again()));
+    void that_tickets_come_again() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! Tickets come again at acme (Wed 25 Nov 14:00 UTC)
+
+          Tickets come again at acme: 19 in 1 hour, usually 20.
+          That they had stopped was told of the hours up to Wed 25 Nov 11:00.
+          Wed 25 Nov 14:00 to 15:00 UTC. The usual was lowered from 40 to follow the last three \
+          days.
+          """, head(again()));
     }
 
     @Test
-    void about_a_tag_that_surges() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/tag"), mail(tags(true, "checkout_error")));
+    void about_a_tag_that_surges() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! 10 with checkout_error in 2 hours at acme, usually none \
+          (Wed 25 Nov 14:00 UTC)
+
+          10 tickets with checkout_error at acme, Wed 25 Nov 14:00 to 15:00 UTC.
+          checkout_error: 10 in 2 hours, usually none.
+          All tickets: 30; usual: 20.
+
+          10 with checkout_error:
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
+          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z+tags%3A%22checkout_error%22
+
+          Tickets with checkout_error
+          Checkout fails with error 502  10 x  #4987
+
+          checkout_error    tickets  usual
+          Tue 24 Nov 15:00        0      0
+          ...
+          Wed 25 Nov 14:00       10      0  +++++++++++++++++++++++++
+
+          A tag is told once in 24 hours, and not while the total is a spike.
+          Counted: the tickets of acme.zendesk.com. For more: explain 2026-11-25T14 (UTC).
+          Spike Notifier 4.0.0 on spikebox, /opt/spike-notifier/auth.ini
+          """, mail(tags(true, "checkout_error")));
     }
 
     /** All are named, three of them with their figures. */
     @Test
-    void about_five_tags_that_surge() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/tags"), head(tags(true, "ab", "cd", "ef", "gh", "ij")));
+    void about_five_tags_that_surge() {
+      assertEquals("""
+          Subject: Ticket Spike Alert! 10 with ab in 2 hours at acme, usually none (Wed 25 Nov \
+          14:00 UTC)
+
+          10 tickets with ab at acme, Wed 25 Nov 14:00 to 15:00 UTC.
+          ab: 10 in 2 hours, usually none.
+          cd: 10 in 2 hours, usually none.
+          ef: 10 in 2 hours, usually none.
+          These surge, too: gh, ij.
+          All tickets: 30; usual: 20.
+          """, head(tags(true, "ab", "cd", "ef", "gh", "ij")));
     }
 
     @Test
-    void about_a_tag_names_the_hours_that_were_counted() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/hour"), head(tags(false, "checkout_error")));
+    void about_a_tag_names_the_hours_that_were_counted() {
+      assertEquals("checkout_error: 10 in 1 hour, usually none.",
+          tags(false, "checkout_error").document().lines().get(0));
     }
 
     @Test
-    void that_is_a_sample_says_so() throws Exception {
+    void that_is_a_sample_says_so() {
       var config = config();
       var tickets = tickets(100, "checkout_error");
       var judge = new Judge(new Rule(config), new Counts(counts(100)));
@@ -257,15 +396,18 @@ class NoticeTest {
       var notice = new NoticeWriter(config, judge, tags(tickets), world())
           .sample(due, tickets, progress);
       clock = HOUR.plus(5).to();
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/sample"), head(notice));
+      assertTrue(head(notice).startsWith("Subject: SAMPLE, no spike: Ticket Spike Alert! 100 "));
+      assertEquals("This is a sample: there is no spike, and all figures here are made up.",
+          head(notice).split("\n")[3]);
     }
 
     @Test
-    void of_tickets_that_could_be_read_in_part() throws Exception {
+    void of_tickets_that_could_be_read_in_part() {
       var tickets = tickets(39, "checkout_error");
       tickets.setMissing("[zendesk] acme.zendesk.com: answers 503 (tried 5 times)");
       var notice = spike(tickets, 100);
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/part"), head(notice));
+      assertEquals("32 of the 39 that were read carry checkout_error, usually none.",
+          notice.document().lines().get(1));
       assertTrue(mail(notice).contains("\nOf its tickets 39 were read: [zendesk] acme.zendesk.com: "
           + "answers 503 (tried 5 times)\n"), mail(notice));
     }
@@ -286,7 +428,7 @@ class NoticeTest {
     }
 
     @Test
-    void of_an_hour_where_nothing_is_usual() throws Exception {
+    void of_an_hour_where_nothing_is_usual() {
       var known = counts();
       known.replaceAll((hour, count) -> hour.number() % 24 == 3 ? 4L : 0L);
       known.put(HOUR, 12L);
@@ -294,11 +436,19 @@ class NoticeTest {
       for (int i = 0; i < 12; i++) tickets.add(ticket(i, 12, i, "checkout_error"));
       progress = null;
       var due = new SpikeDue(HOUR, HOUR, 12, null, List.of());
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/none"), head(write(due, tickets, tags(tickets), known)));
+      assertEquals("""
+          Subject: Ticket Spike Alert! 12 tickets instead of 0 at acme: checkout_error (Wed 25 \
+          Nov 14:00 UTC)
+
+          12 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.
+          Usual: 0 (0 to 0 in 13 weeks).
+          12 of the 12 carry checkout_error, usually none.
+          12 requesters wrote the 12.
+          """, head(write(due, tickets, tags(tickets), known)));
     }
 
     @Test
-    void says_that_the_usual_was_raised() throws Exception {
+    void says_that_the_usual_was_raised() {
       var known = counts();
       Hour.range(HOUR.plus(-72), HOUR).forEach(hour -> known.put(hour, 3 * known.get(hour)));
       known.put(HOUR, 200L);
@@ -324,7 +474,7 @@ class NoticeTest {
 
     /** Percent are hard to read beyond a thousand. */
     @Test
-    void of_many_times_as_many_says_how_many_times() throws Exception {
+    void of_many_times_as_many_says_how_many_times() {
       assertEquals("Usual: 20 (14 to 27 in 13 weeks), so 49 times as many.",
           spike(none(), 1000).document().lines().get(0));
     }
@@ -342,13 +492,14 @@ class NoticeTest {
 
     /** A desk that does not tag learns of a flood by one channel; the usual ones are not shown. */
     @Test
-    void names_a_channel_where_it_has_risen() throws Exception {
+    void names_a_channel_where_it_has_risen() {
       var tickets = none();
       for (int i = 0; i < 100; i++) {
         tickets.add(ticket(i, 100, i, i < 70 ? "via:email" : "via:web"));
       }
       var notice = spike(tickets, 100);
-      assertEquals("70 of the 100 carry via:email, usually none.", notice.document().lines().get(1));
+      assertEquals("70 of the 100 carry via:email, usually none.",
+          notice.document().lines().get(1));
       assertTrue(notice.document().links().get(0).url().endsWith("00%3A00Z+via%3Aemail"),
           notice.document().links().toString());
       assertEquals(List.of("via:email"),
@@ -357,7 +508,7 @@ class NoticeTest {
 
     /** As after an outage at the same time in each of the last four weeks. */
     @Test
-    void names_a_risen_tag_whose_usual_is_not_known() throws Exception {
+    void names_a_risen_tag_whose_usual_is_not_known() {
       var tickets = tickets(100, "checkout_error");
       var tags = tags(tickets);
       for (int week = 1; week <= 4; week++) tags.forget(HOUR.plus(-168 * week));
@@ -384,13 +535,13 @@ class NoticeTest {
     }
 
     @Test
-    void has_the_count_within_the_first_25_characters_of_its_subject() throws Exception {
+    void has_the_count_within_the_first_25_characters_of_its_subject() {
       assertEquals("Ticket Spike Alert! 100 t", spike().subject().substring(0, 25));
     }
 
     /** Agents make tags, some of them by machine. */
     @Test
-    void makes_no_address_of_a_tag_clickable() throws Exception {
+    void makes_no_address_of_a_tag_clickable() {
       var notice = spike(tickets(100, "https://evil.test"), 100);
       assertTrue(notice.subject().contains("https[:]//evil.test"), notice.subject());
       assertFalse(mail(notice).contains("https://evil"), mail(notice));
@@ -410,7 +561,7 @@ class NoticeTest {
     }
 
     @Test
-    void becomes_text() throws Exception {
+    void becomes_text() {
       document.line("A line.");
       document.link("Its tickets", "https://acme.zendesk.com/x?a=b&c");
       document.table(table());
@@ -434,7 +585,7 @@ class NoticeTest {
     }
 
     @Test
-    void becomes_html() throws Exception {
+    void becomes_html() {
       document.line("1 < 2");
       document.link("<b>", "https://acme.zendesk.com/x?a=b&c");
       var html = document.html("The <subject>");
@@ -446,7 +597,7 @@ class NoticeTest {
 
     /** Heads of rows and columns are read out with each number; an empty one is none. */
     @Test
-    void has_tables_that_can_be_read_out() throws Exception {
+    void has_tables_that_can_be_read_out() {
       assertEquals("""
           <tr>
           <th scope="col" align="left">Tags</th>
@@ -480,7 +631,7 @@ class NoticeTest {
     }
 
     @Test
-    void has_cells_that_are_links_or_shaded() throws Exception {
+    void has_cells_that_are_links_or_shaded() {
       assertEquals("<a href=\"https://x.example/?a&amp;b\">a &amp; b</a>",
           Cell.link("a & b", "https://x.example/?a&b").html());
       assertEquals("#77aadd3c", Cell.shaded("7", Cell.BLUE, 0.5).shade());
@@ -489,7 +640,7 @@ class NoticeTest {
 
     /** What Gmail, Outlook, Apple Mail and Yahoo support, or may drop without harm. */
     @Test
-    void uses_what_mail_clients_support() throws Exception {
+    void uses_what_mail_clients_support() {
       var html = spike().document().html(spike().subject());
       var properties = new TreeSet<String>();
       Pattern.compile("style=\"([^\"]*)\"").matcher(html).results().forEach(style -> {
@@ -517,51 +668,110 @@ class NoticeTest {
       return Payload.of(notice, notice.documentAt(clock, config().zone), format);
     }
 
-    private String text(Notice notice) throws Exception {
+    private String text(Notice notice) throws IOException {
       return SpikeNotifier.JSON.readTree(payload(notice, Format.SLACK)).path("text").asText()
           + "\n";
     }
 
-    private String json(Notice notice, String field) throws Exception {
+    private String json(Notice notice, String field) throws IOException {
       return SpikeNotifier.JSON.readTree(payload(notice, Format.JSON)).path(field).toPrettyString()
           + "\n";
     }
 
     @Test
-    void for_slack_is_a_text() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/slack"), text(spike()));
+    void for_slack_is_a_text() throws IOException {
+      assertEquals("""
+          100 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.
+          Usual: 20 (14 to 27 in 13 weeks), so 388 % more.
+          80 of the 100 carry checkout_error, usually none.
+          Still coming: 14 tickets in 7 minutes, usually 2.4.
+          100 requesters wrote the 100.
+          ```
+          checkout_error                80, usual none
+          vip                           34, usual 7
+          ```
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T14%3A0\
+          0%3A00Z+created%3C2026-11-25T15%3A00%3A00Z
+          """, text(spike()));
     }
 
     @Test
-    void of_the_end_is_short() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/slackend"), text(end(100, 80, 20)));
+    void of_the_end_is_short() throws IOException {
+      assertEquals("""
+          Over after 2 hours: the spike at acme, Wed 25 Nov 12:00 to 14:00 UTC.
+          Peak: 100 tickets, Wed 25 Nov 12:00; usual: 20. In all 139 more than usual.
+          The tag that stood out: checkout_error.
+          Now: 20 tickets, Wed 25 Nov 14:00; usual: 20.
+          https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D2026-11-25T12%3A0\
+          0%3A00Z+created%3C2026-11-25T14%3A00%3A00Z
+          """, text(end(100, 80, 20)));
     }
 
     @Test
-    void about_tickets_that_stop() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/slackstop"), text(stop()));
-    }
-
-    @Test
-    void about_a_tag() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/slacktag"), text(tags(true, "checkout_error")));
-    }
-
-    @Test
-    void for_teams_is_an_adaptive_card() throws Exception {
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/teams"), SpikeNotifier.JSON.readTree(payload(spike(), Format.TEAMS)).toPrettyString() + "\n");
+    void for_teams_is_an_adaptive_card() throws IOException {
+      assertEquals("""
+          {
+            "type" : "message",
+            "attachments" : [ {
+              "contentType" : "application/vnd.microsoft.card.adaptive",
+              "content" : {
+                "$schema" : "http://adaptivecards.io/schemas/adaptive-card.json",
+                "type" : "AdaptiveCard",
+                "version" : "1.4",
+                "body" : [ {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "100 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.",
+                  "weight" : "Bolder",
+                  "size" : "Medium"
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "Usual: 20 (14 to 27 in 13 weeks), so 388 % more."
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "80 of the 100 carry checkout_error, usually none."
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "Still coming: 14 tickets in 7 minutes, usually 2.4."
+                }, {
+                  "type" : "TextBlock",
+                  "wrap" : true,
+                  "text" : "100 requesters wrote the 100."
+                }, {
+                  "type" : "FactSet",
+                  "facts" : [ {
+                    "title" : "checkout_error",
+                    "value" : "80, usual none"
+                  }, {
+                    "title" : "vip",
+                    "value" : "34, usual 7"
+                  } ]
+                } ],
+                "actions" : [ {
+                  "type" : "Action.OpenUrl",
+                  "title" : "Open in Zendesk",
+                  "url" : "https://acme.zendesk.com/agent/search/1?q=type%3Aticket+created%3E%3D\
+          2026-11-25T14%3A00%3A00Z+created%3C2026-11-25T15%3A00%3A00Z"
+                } ]
+              }
+            } ]
+          }
+          """, SpikeNotifier.JSON.readTree(payload(spike(), Format.TEAMS)).toPrettyString() + "\n");
     }
 
     /** Google Chat refuses every field that it does not know. */
     @Test
-    void for_google_chat_is_a_text_alone() throws Exception {
+    void for_google_chat_is_a_text_alone() throws IOException {
       var json = SpikeNotifier.JSON.readTree(payload(spike(), Format.GOOGLECHAT));
       assertEquals(1, json.size());
-      assertTrue(json.path("text").asText().startsWith("100 tickets at acme, Wed 25 Nov 14:00 to "));
+      assertTrue(json.path("text").asText().startsWith("100 tickets at acme, Wed 25 Nov 14:00 "));
     }
 
     @Test
-    void for_discord_mentions_nobody() throws Exception {
+    void for_discord_mentions_nobody() throws IOException {
       var json = SpikeNotifier.JSON.readTree(payload(spike(), Format.DISCORD));
       assertEquals(2, json.size());
       assertEquals("{\"parse\":[]}", json.path("allowed_mentions").toString());
@@ -569,15 +779,36 @@ class NoticeTest {
     }
 
     @Test
-    void for_programs_holds_all_facts() throws Exception {
+    void for_programs_holds_all_facts() throws IOException {
       var json = SpikeNotifier.JSON.readTree(payload(spike(), Format.JSON));
       var names = new ArrayList<String>();
       json.fieldNames().forEachRemaining(names::add);
       assertEquals(List.of("account", "hour", "kind", "episode", "subject", "count", "usual",
           "percent", "cause", "tags", "link", "text"), names);
       assertEquals("2026-11-25T14:00:00Z", json.path("hour").asText());
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/jsontag"), json(tags(true, "checkout_error"), "surges"));
-      java.nio.file.Files.writeString(Path.of("/tmp/helperB-dump/jsonstop"), json(stop(), "stop"));
+      assertEquals("""
+          [ {
+            "tag" : "checkout_error",
+            "count" : 10,
+            "together" : 10,
+            "hours" : 2,
+            "expected" : 0.0,
+            "dispersion" : 1.0,
+            "basis" : "28 days",
+            "score" : 6.324555320336759,
+            "needed" : 6.25,
+            "surge" : true
+          } ]
+          """, json(tags(true, "checkout_error"), "surges"));
+      assertEquals("""
+          {
+            "verdict" : "stopped",
+            "low" : 1.0,
+            "hours" : 3,
+            "came" : 1,
+            "usual" : 58.4
+          }
+          """, json(stop(), "stop"));
     }
 
     /** But for programs, which get the facts as they are. */
@@ -585,7 +816,7 @@ class NoticeTest {
     @ValueSource(strings = {"<!channel>", "<https://bad.example|here>", "@all", "@everyone",
         "[x](https://bad.example)", "```", "<users/all>", "a MARKS", "\u202e LONG"})
     void stays_under_1900_characters_and_neutralises_what_others_wrote(String evil)
-        throws Exception {
+        throws IOException {
       var tag = evil.replace(" MARKS", "\u0301".repeat(5000)).replace(" LONG", "x".repeat(3000));
       var notice = spike(tickets(100, tag), 100);
       for (var format : EnumSet.complementOf(EnumSet.of(Format.JSON))) {
@@ -607,7 +838,7 @@ class NoticeTest {
     }
 
     @Test
-    void ends_though_a_query_makes_its_link_longer_than_a_message() throws Exception {
+    void ends_though_a_query_makes_its_link_longer_than_a_message() throws IOException {
       ini = "[zendesk]\nQuery = " + "tags:something_long_".repeat(86) + "\n";
       var text = text(spike());
       assertTrue(text.startsWith("100 tickets at acme"), text);

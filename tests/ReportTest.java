@@ -49,6 +49,6 @@ class ReportTest extends Unit {
     var page = report(WEEKLY + "[spike]\nTimeZone = Europe/Berlin\n");
     assertFalse(Pattern.compile("(src|href)=\"https?:").matcher(page).find());
     assertFalse(page.contains("<script"));
-    assertTrue(page.contains("12:00 Europe/Berlin.") || page.contains(" Europe/Berlin. Rule"), page);
+    assertTrue(page.contains(" 15:00 +01:00 Europe/Berlin. Rule weekly, "), page);
   }
 }

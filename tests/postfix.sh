@@ -366,6 +366,7 @@ write_postfix_config() {
 	virtual_uid_maps = static:$(id -u nobody)
 	virtual_gid_maps = static:$(id -g nobody)
 	smtpd_peername_lookup = no
+	notify_classes =
 	smtpd_tls_security_level = encrypt
 	smtpd_tls_auth_only = yes
 	smtpd_tls_cert_file = $work/server.pem
