@@ -1176,7 +1176,7 @@ final class SpikeNotifier implements Callable<Integer> {
         :root{color-scheme:light dark}
         body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;margin:0 auto;
         padding:16px;max-width:1120px}
-        .wide{overflow-x:auto;max-width:100%%}svg{width:100%%;height:auto}
+        .wide{overflow-x:auto;max-width:100%%}svg{width:100%%;min-width:640px;height:auto}
         svg text{font-size:14px;fill:currentColor}
         @media(prefers-color-scheme:dark){body{color:#eee;background:#161616}}
         </style></head><body><main>
@@ -3159,12 +3159,14 @@ final class SpikeNotifier implements Callable<Integer> {
 
     /** Heads of rows and columns are read out with each number; an empty one is none. */
     private String element(Cell cell, int column, boolean isHead) {
-      var name = (isHead || column == 0) && !cell.text().isEmpty() ? "th" : "td";
-      var scope = name.equals("td") ? "" : isHead ? " scope=\"col\"" : " scope=\"row\"";
-      var align = isNumber(column) ? " align=\"right\"" : " align=\"left\"";
+      boolean isHeading = (isHead || column == 0) && !cell.text().isEmpty();
+      boolean isRowHead = isHeading && !isHead;
+      var name = isHeading ? "th" : "td";
+      var scope = isRowHead ? " scope=\"row\"" : isHeading ? " scope=\"col\"" : "";
+      var align = isNumber(column) ? " align=\"right\"" : isHeading ? " align=\"left\"" : "";
       boolean isShort = cell.text().length() <= UNBROKEN;
       var width = cell.isBar() ? " width=\"100%\"" : "";
-      var style = (isShort ? "" : BROKEN) + (isHead ? "" : "font-weight:normal;")
+      var style = (isShort ? "" : BROKEN) + (isRowHead ? "font-weight:normal;" : "")
           + (cell.shade() == null ? "" : "background:" + cell.shade());
       return "<" + name + scope + align + (isShort ? " nowrap" : "") + width
           + (style.isEmpty() ? "" : " style=\"" + style + "\"") + ">" + cell.html()

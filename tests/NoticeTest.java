@@ -188,7 +188,7 @@ class NoticeTest {
           100 tickets at acme, Wed 25 Nov 15:00 to 16:00 Europe/Berlin.
           Usual: 21 (16 to 27 in 13 weeks), so 371 % more.
           80 of the 100 carry checkout_error, usually none.
-          Still coming: 14 tickets in 7 minutes, usually 2.4.
+          Still coming: 14 tickets in the first 7 minutes after it, usually 2.4.
           100 requesters wrote the 100.
 
           80 with checkout_error:
@@ -225,7 +225,7 @@ class NoticeTest {
           Hour 3: 100 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.
           Usual: 20 (14 to 27 in 13 weeks), so 388 % more.
           80 of the 100 carry checkout_error, usually none.
-          Still coming: 14 tickets in 7 minutes, usually 2.4.
+          Still coming: 14 tickets in the first 7 minutes after it, usually 2.4.
           100 requesters wrote the 100.
           """, head(spike(tickets(100, "checkout_error"), 70, 80, 100)));
     }
@@ -233,7 +233,7 @@ class NoticeTest {
     @Test
     void that_comes_late_says_so() {
       clock = HOUR.plus(5).to().plusSeconds(420);
-      assertEquals("This notice comes late, on Wed 25 Nov 20:07 UTC.",
+      assertEquals("This notice comes late, on Wed 25 Nov 20:07 UTC.", 
           head(spike()).split("\n")[3]);
     }
 
@@ -481,9 +481,9 @@ class NoticeTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "14 | 420 | Still coming: 14 tickets in 7 minutes, usually 2.4.",
-        "3 | 420 | Calmer since: 3 tickets in 7 minutes, usually 2.4.",
-        "1 | 60 | Since then: 1 ticket in 1 minute, usually 0.3.",
+        "14 | 420 | Still coming: 14 tickets in the first 7 minutes after it, usually 2.4.",
+        "3 | 420 | Calmer since: 3 tickets in the first 7 minutes after it, usually 2.4.",
+        "1 | 120 | Since then: 1 ticket in the first 2 minutes after it, usually 0.7.",
     })
     void says_whether_it_goes_on_where_that_can_be_told(long count, int seconds, String words) {
       progress = new HourInProgress(HOUR.to().plusSeconds(seconds), count);
@@ -603,13 +603,13 @@ class NoticeTest {
           <th scope="col" align="left">Tags</th>
           <th scope="col" align="right">tickets</th>
           <th scope="col" align="right">usual</th>
-          <td align="left"></td>
+          <td></td>
           </tr>
           <tr>
           <th scope="row" align="left">vip</th>
           <td align="right">7</td>
           <td align="right">6.5</td>
-          <td align="left">risen</td>
+          <td>risen</td>
           </tr>
           """, table().html().replaceAll(" (nowrap|style=\"[^\"]*\")", "")
           .replaceAll("(?s)^<table[^>]*>\n|<tr><th scope=\"row\" align=\"left\">a longer.*", "")
@@ -684,7 +684,7 @@ class NoticeTest {
           100 tickets at acme, Wed 25 Nov 14:00 to 15:00 UTC.
           Usual: 20 (14 to 27 in 13 weeks), so 388 % more.
           80 of the 100 carry checkout_error, usually none.
-          Still coming: 14 tickets in 7 minutes, usually 2.4.
+          Still coming: 14 tickets in the first 7 minutes after it, usually 2.4.
           100 requesters wrote the 100.
           ```
           checkout_error                80, usual none
@@ -735,7 +735,8 @@ class NoticeTest {
                 }, {
                   "type" : "TextBlock",
                   "wrap" : true,
-                  "text" : "Still coming: 14 tickets in 7 minutes, usually 2.4."
+                  "text" : "Still coming: 14 tickets in the first 7 minutes after it, usually \
+          2.4."
                 }, {
                   "type" : "TextBlock",
                   "wrap" : true,

@@ -79,7 +79,7 @@ check 'the first command: the demo, without escape codes' first_command_is_clean
 check 'the second command names a script that is there' test -f "$copy/$(block sh SpikeNotifierTest | awk '{print $NF}')"
 check 'explain of the demo, as the demo says' as_newcomer "$(grep ' explain .* -c out/demo/auth.ini' "$work/demo")"
 check 'backtest of the demo' \
-    as_newcomer "$(grep -o '[.]jbang/jbangw --quiet SpikeNotifier.java backtest -c out/demo/auth.ini' README.md | head -n 1) --per-month 2"
+    as_newcomer '.jbang/jbangw --quiet SpikeNotifier.java backtest --per-month 2 -c out/demo/auth.ini'
 
 mkfifo "$work/in" "$work/out"
 as_newcomer 'jbang --quiet tests/StandIn.java' < "$work/in" > "$work/out" &
