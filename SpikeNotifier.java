@@ -782,7 +782,7 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isChanging = CHANGING.matcher(config.query).find();
       return new Seen(config.query + ": " + with + " of " + plural(all, "ticket")
           + " of the last 7 days" + (isIdle ? " (a misspelled word?)" : "")
-          + (isChanging ? "; it asks for what changes later: the first fill sees what is left" : ""),
+          + (isChanging ? "; it asks for what changes: the first fill sees what is left" : ""),
           isIdle || isChanging);
     }
 

@@ -9,11 +9,13 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.StringJoiner;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToIntFunction;
 import org.junit.jupiter.api.BeforeEach;
+import spikenotifier.Fakes.MailServer;
 import spikenotifier.Fakes.SmtpScript;
 import spikenotifier.SpikeNotifier.*;
 
@@ -31,6 +33,32 @@ abstract class Deliveries extends Scenario {
     config("email/Port = " + smtp.port() + "\nemail/Security = none\nemail/Password = -\nkept = yes"
         + "\nemail/Recipient = a@acme.example, b@acme.example");
     return smtp;
+  }
+
+  /** One that offers the sign-in, which the password of auth.ini then asks for. */
+  SmtpScript signIn(String... replies) throws IOException {
+    var smtp = smtp("EHLO", "250-x|250 AUTH PLAIN LOGIN");
+    smtp.script(replies);
+    config("email/Password = " + MailServer.PASSWORD);
+    return smtp;
+  }
+
+  void receivers(int number) throws IOException {
+    var addresses = new StringJoiner(", ");
+    for (int i = 0; i < number; i++) addresses.add((char) ('a' + i) + "@acme.example");
+    config("email/Recipient = " + addresses);
+  }
+
+  /** Of each receiver the first letter of its latest answer, - for who was not asked. */
+  String answers(String name, String... receivers) throws IOException {
+    var place = files("outbox").contains(name) ? "outbox" : "done";
+    var answers = notice(place, name).path("answers");
+    var letters = new StringBuilder();
+    for (var receiver : receivers) {
+      var outcome = answers.path(receiver + "@acme.example").path("outcome").asText("-");
+      letters.append(outcome.charAt(0));
+    }
+    return letters.toString();
   }
 
   JsonNode notice(String folderName, String name) throws IOException {

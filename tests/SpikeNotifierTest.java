@@ -24,6 +24,7 @@
 //SOURCES ChatTest.java
 //SOURCES WatcherTest.java
 //SOURCES DoctorTest.java
+//SOURCES ServersTest.java
 //SOURCES BacktestTest.java
 //SOURCES EpisodesTest.java
 //SOURCES SlowTest.java
@@ -81,7 +82,7 @@ final class SpikeNotifierTest {
       WatcherTest.class,
       DoctorTest.class);
   private static final List<Class<?>> SLOW =
-      List.of(BacktestTest.class, EpisodesTest.class, SlowTest.class);
+      List.of(ServersTest.class, BacktestTest.class, EpisodesTest.class, SlowTest.class);
 
   private long passed;
   private long failed;
