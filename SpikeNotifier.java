@@ -64,7 +64,9 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.JsonValue;
+import com.fasterxml.jackson.annotation.Nulls;
 import com.fasterxml.jackson.core.*;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.*;
@@ -538,11 +540,13 @@ final class SpikeNotifier implements Callable<Integer> {
       var surging = new TagRule(tags, config.zone).surging(last, config.omittedTags);
       var stop = new Stops(judge.baselines).at(last);
       var rule = new DueRule(verdicts, last, told, new Wishes(config), stop, surging);
-      var due = isWhole ? rule.all() : rule.atOnce();
+      var due = new ArrayList<>(isWhole ? rule.all() : rule.atOnce());
       var writer = new NoticeWriter(config, judge, tags, world);
       for (var each : due) {
         if (!each.isSilent()) outbox.add(write(each, writer, reading));
       }
+      if (outbox.hasFailed() && !isDryRun) delivery.send();
+      due.removeIf(each -> outbox.isLost(each.topic())); // it is due again in the next run
       for (var each : due) told.note(each.topic());
       if (isWhole) told.noteJudged(verdicts, last, config.stops);
       if (isWhole || !due.isEmpty()) saveTold();
@@ -1714,8 +1718,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var document = notice.documentAt(world.now(), config.zone);
         var reply = new Webhook(chat, world).send(notice, document);
         note(notice, chat.name(), reply);
-        boolean isClear = Set.of(Outcome.YES, Outcome.NO).contains(reply.outcome());
-        if (!isClear) silent.add(chat.name());
+        if (reply.isSuspect()) silent.add(chat.name()); // it took its ten seconds
       } catch (RuntimeException e) { // a bug, but none that silences the other receivers
         silent.add(chat.name());
         world.report(e);
@@ -1771,8 +1774,8 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var replies = mailer.send(notice, first, receivers);
         for (var receiver : receivers) note(notice, receiver, replies.get(receiver));
-        boolean isAlone = receivers.size() == 1 && replies.get(receivers.get(0)).isSuspect();
-        if (isAlone) silent.add(receivers.get(0));
+        boolean isAlone = receivers.size() == 1;
+        if (isAlone && mailer.wasSilent()) silent.add(receivers.get(0)); // a refusal takes no time
         isMailDown |= mailer.isTooSlow();
         return replies;
       } catch (RuntimeException e) { // no sign-in, say: the chats are told all the same
@@ -1838,6 +1841,7 @@ final class SpikeNotifier implements Callable<Integer> {
     private final Duration limit; // of a transaction: two minutes, where an answer has 90 s
     private String token; // of this run
     private volatile Socket socket; // of the latest connection, or null
+    private boolean wasSilent;
     private int silences; // in a row
 
     Mailer(Config config, World world) {
@@ -1848,6 +1852,11 @@ final class SpikeNotifier implements Callable<Integer> {
 
     String place() {
       return "[email] " + config.mailHost + ":" + config.mailPort;
+    }
+
+    /** Whether the latest transaction ended since its time was over. */
+    boolean wasSilent() {
+      return wasSilent;
     }
 
     /** Whether this run is to ask the server no more. */
@@ -1866,7 +1875,8 @@ final class SpikeNotifier implements Callable<Integer> {
         var to = InternetAddress.parse(String.join(",", receivers));
         var smtp = connected();
         var failure = failure(smtp, mail, to);
-        if (hasCause(failure, SocketTimeoutException.class)) silences++;
+        wasSilent = hasCause(failure, SocketTimeoutException.class);
+        if (wasSilent) silences++;
         var replies = new HashMap<String, Reply>();
         for (var receiver : receivers) {
           replies.put(receiver, failure == null
@@ -2198,7 +2208,7 @@ final class SpikeNotifier implements Callable<Integer> {
         return new Reply(outcome, place + e.getMessage(), false);
       } catch (IOException e) {
         var outcome = Http.isUnconnected(e) ? Outcome.LATER : Outcome.UNCONFIRMED;
-        return new Reply(outcome, place + http.reason(e), false);
+        return new Reply(outcome, place + http.reason(e), true);
       }
     }
 
@@ -2485,6 +2495,12 @@ final class SpikeNotifier implements Callable<Integer> {
       var notices = new ArrayList<>(waiting());
       if (hasFailed) notices.removeIf(notice -> !isOfThisRun(notice));
       return notices;
+    }
+
+    /** Whether it is in memory alone, and nobody has it. */
+    boolean isLost(Topic topic) {
+      var notice = waiting.get(topic);
+      return hasFailed && notice != null && !notice.isHeard();
     }
 
     boolean isOfThisRun(Notice notice) {
@@ -3675,8 +3691,11 @@ final class SpikeNotifier implements Callable<Integer> {
     final String account;
     final String query;
     final Hour since; // the first run's hour: what was before it is no news
+    @JsonSetter(nulls = Nulls.FAIL, contentNulls = Nulls.FAIL)
     final NavigableMap<Hour, Long> judged = new TreeMap<>(); // counts; empty before a whole run
+    @JsonSetter(nulls = Nulls.FAIL, contentNulls = Nulls.FAIL)
     final List<ToldSpike> spikes = new ArrayList<>();
+    @JsonSetter(nulls = Nulls.FAIL, contentNulls = Nulls.FAIL)
     final Map<String, Hour> tags = new TreeMap<>(); // the newest hour in which each was told
     Hour stop; // of the open stop, or null
     Hour again; // in which tickets came again, or null
@@ -5585,7 +5604,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         return parse.apply(value);
       } catch (IllegalArgumentException | DateTimeException e) {
-        var shown = oneLine(value).replaceAll("//[^/]*@", "//***@"); // a password in a URL
+        var shown = oneLine(value).replaceAll("\\S*:\\S*@", "***@"); // a password in a URL
         check(key, false, "'" + shown + "'", expected);
         return fallback;
       }
@@ -5650,6 +5669,7 @@ final class SpikeNotifier implements Callable<Integer> {
         require(isWhole);
         check(key, url.getUserInfo() == null, "has a name or password before its host",
             "an address without, since these are not read");
+        if (url.getUserInfo() != null) return null;
         boolean isNear = isLoopback(url.getHost()) || isPrivateNear && isPrivate(url.getHost());
         require(url.getScheme().equals("https") || url.getScheme().equals("http") && isNear);
         return url;
@@ -5672,7 +5692,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (url == null) return null;
       world.secrets.add(url.toString());
       world.secrets.add(url.toString().replaceFirst("^\\w+://[^/?]*", "")); // behind the host
-      for (var piece : url.toString().split("[/?&=]+")) {
+      for (var piece : (url + "/" + URLDecoder.decode(url.toString(), UTF_8)).split("[/?&=]+")) {
         boolean isRandom = piece.length() >= 16 && !piece.equals(url.getAuthority());
         if (isRandom) world.secrets.add(piece);
       }
@@ -6086,7 +6106,7 @@ final class SpikeNotifier implements Callable<Integer> {
       try {
         var proxy = new URI(value.contains("://") ? value : "http://" + value);
         boolean isSpoken = "http".equals(proxy.getScheme()) && proxy.getHost() != null;
-        if (isSpoken && proxy.getPort() > 0) return proxy;
+        if (isSpoken && proxy.getPort() > 0 && proxy.getPort() <= 65_535) return proxy;
       } catch (URISyntaxException e) {
         throw malformed();
       }
@@ -6286,7 +6306,11 @@ final class SpikeNotifier implements Callable<Integer> {
       var aside = Disk.beside(file, ".broken");
       trouble(Exit.HISTORY, Disk.shown(file) + ": makes no sense (moved to " + aside.getFileName()
           + ")");
-      if (!isDryRun) Disk.move(file, aside);
+      try {
+        if (!isDryRun) Disk.move(file, aside);
+      } catch (Fault e) {
+        report(e);
+      }
     }
 
     /** Said even when quiet. A log has no other clock than the one at the start of each line. */

@@ -1,12 +1,9 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //SOURCES SpikeNotifierTest.java
-//DEPS org.jacoco:org.jacoco.core:0.8.15
-//DEPS org.jacoco:org.jacoco.agent:0.8.15:runtime
 
 package spikenotifier;
 
-import java.io.File;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.lang.management.ManagementFactory;
@@ -23,16 +20,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
-import java.util.StringJoiner;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import java.util.zip.ZipFile;
-import org.jacoco.core.analysis.Analyzer;
-import org.jacoco.core.analysis.CoverageBuilder;
-import org.jacoco.core.analysis.ICounter;
-import org.jacoco.core.tools.ExecFileLoader;
 import spikenotifier.Fakes.Certificates;
 import spikenotifier.Fakes.MailServer;
 import spikenotifier.SpikeNotifier.*;
@@ -40,7 +31,7 @@ import spikenotifier.SpikeNotifier.*;
 /**
  * Prints what the program costs: requests, waiting, memory, CPU and start. Judges nothing, since
  * machines differ; the figures that matter are the ratios. Run from the project's folder. With
- * "fast" it leaves out the large fills and the coverage. One run on 2 busy cores:
+ * "fast" it leaves out the large fills. One run on 2 busy cores:
  *
  * <pre>
  * First fill of 4380 hours; 150 ms latency, 100 exports and 400 requests a minute, own ceiling 100
@@ -93,7 +84,6 @@ final class Benchmark {
     benchmark.memory(fast);
     benchmark.backtest();
     benchmark.starts();
-    if (!fast) benchmark.coverage();
     System.exit(0);
   }
 
@@ -207,7 +197,7 @@ final class Benchmark {
 
   /** Four weeks of tags: two of a hundred on each ticket, few of them often. */
   private void tags(int tickets) {
-    var tags = new TagHistory();
+    var tags = new TagHistory(folder.resolve("out/history.csv"));
     var random = new Random(1);
     for (var hour = now.plus(-24 * TagHistory.DAYS); hour.isBefore(now); hour = hour.plus(1)) {
       var counts = new TreeMap<String, Long>();
@@ -215,9 +205,10 @@ final class Benchmark {
         int rank = (int) Math.pow(100, random.nextDouble()); // the odds of a rank fall with it
         counts.merge("topic_" + rank, 1L, Long::sum);
       }
+      counts.put("via:web", (long) tickets);
       tags.put(hour, tickets, counts);
     }
-    tags.save(folder.resolve("out/history.csv"));
+    tags.save();
   }
 
   /** What reading a hundred tickets and the tags of four weeks costs a calm hour. */
@@ -372,46 +363,5 @@ final class Benchmark {
       throw new IllegalStateException(List.of(command) + ": " + Fakes.read(folder.resolve("once")));
     }
     return (System.nanoTime() - start) / 1e9;
-  }
-
-  /** Runs the tests once more, watched by JaCoCo. */
-  private void coverage() throws IOException, InterruptedException {
-    var classes = System.getProperty("java.class.path").split(File.pathSeparator);
-    var agent = Stream.of(classes).filter(jar -> jar.contains("jacoco.agent")).findFirst()
-        .orElseThrow();
-    var data = folder.resolve("jacoco.exec");
-    var said = folder.resolve("tests");
-    int code = new ProcessBuilder(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "-javaagent:" + agent + "=includes=spikenotifier.SpikeNotifier*,destfile=" + data,
-        "-cp", System.getProperty("java.class.path"), "spikenotifier.SpikeNotifierTest")
-        .redirectErrorStream(true)
-        .redirectOutput(said.toFile())
-        .start()
-        .waitFor();
-    var loader = new ExecFileLoader();
-    loader.load(data.toFile());
-    var builder = new CoverageBuilder();
-    var analyzer = new Analyzer(loader.getExecutionDataStore(), builder);
-    try (var jar = new ZipFile(classes[0])) {
-      for (var entry : Collections.list(jar.entries())) {
-        if (entry.getName().matches("spikenotifier/SpikeNotifier(\\$.*)?\\.class")) {
-          analyzer.analyzeClass(jar.getInputStream(entry), entry.getName());
-        }
-      }
-    }
-    for (var file : builder.getSourceFiles()) {
-      if (!file.getName().equals("SpikeNotifier.java")) continue;
-      var missed = new StringJoiner(" ");
-      for (int line = file.getFirstLine(); line <= file.getLastLine(); line++) {
-        boolean isMissed = file.getLine(line).getStatus() == ICounter.NOT_COVERED;
-        if (isMissed) missed.add(String.valueOf(line));
-      }
-      var lines = Files.readAllLines(said);
-      System.out.printf("%nTests: %s, exit code %d; lines of %s covered: %.1f %%%n",
-          lines.get(lines.size() - 1), code, file.getName(),
-          file.getLineCounter().getCoveredRatio() * 100);
-      System.out.println("not covered: " + missed);
-    }
   }
 }
