@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.subethamail.smtp.RejectException;
 import spikenotifier.Desk.Trouble;
 import spikenotifier.SpikeNotifier.*;
 
@@ -108,6 +109,24 @@ class AlarmTest extends Scenario {
       assertEquals(2, mail.received.size(), "the end, once that is mended");
     }
 
+    /** Nobody has it, so the next run tells it, where a spike is else told once. */
+    @Test
+    void in_the_next_run_where_neither_the_outbox_nor_the_mail_server_took_it()
+        throws IOException {
+      desk(hour -> hour.since(NOW) >= 0 && hour.since(NOW) < 4 ? 40 : 10);
+      config("spike/Repeat = growth");
+      var inTheWay = Files.writeString(folder.resolve("out/history.csv.outbox"), "");
+      mail.mood = (stage, what) -> {
+        throw new RejectException(451, "4.3.0 later");
+      };
+      run(Exit.HISTORY);
+      Files.delete(inTheWay);
+      mail.mood = (stage, what) -> { };
+      later(1);
+      run(Exit.OK);
+      assertEquals(1, mail.received.size());
+    }
+
     @Test
     void though_a_line_of_the_history_is_invalid_and_it_is_kept() throws IOException {
       var file = folder.resolve("out/history.csv");
@@ -123,6 +142,25 @@ class AlarmTest extends Scenario {
       assertEquals(1, mail.received.size(), "no end while that lasts");
       assertTrue(desk.asked.size() <= 6, "its day is asked for by a count and an export: "
           + desk.asked);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"\"spikes\":null", "\"spikes\":[null]", "\"tags\":null",
+        "\"tags\":{\"vip\":null}", "\"judged\":null", "\"judged\":{\"2026-11-10T12\":null}",
+        "\"spikes\":[{\"begin\":\"2026-11-10T12\"}]", "\"stop\":\"noon\""})
+    void though_what_was_told_lacks_a_value(String part) throws IOException {
+      Files.writeString(folder.resolve("out/history.csv.told"), "{\"account\":\"acme.zendesk.com\","
+          + "\"query\":\"\",\"since\":\"2026-11-01T00\"," + part + "}");
+      run(Exit.HISTORY);
+      assertEquals(1, mail.received.size());
+    }
+
+    @Test
+    void though_what_was_told_makes_no_sense_and_cannot_be_laid_aside() throws IOException {
+      Files.writeString(folder.resolve("out/history.csv.told"), "\0");
+      Files.createDirectories(folder.resolve("out/history.csv.told.broken/x"));
+      run(Exit.HISTORY);
+      assertEquals(1, mail.received.size());
     }
 
     /** As after a power cut: what was told is begun anew, and said once. */

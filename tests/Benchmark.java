@@ -305,9 +305,9 @@ final class Benchmark {
         known.put(hour, 5L + Math.floorMod(hour.number() * 31, 17)));
     var threads = ManagementFactory.getThreadMXBean();
     long start = threads.getCurrentThreadCpuTime();
-    new Backtest(config, new Counts(known), null).print(world, null, false);
+    new Backtest(config, new Counts(known), new TagHistory()).print(world, null, false);
     double table = (threads.getCurrentThreadCpuTime() - start) / 1e9;
-    new Backtest(config, new Counts(known), null).print(world, 0.5, false);
+    new Backtest(config, new Counts(known), new TagHistory()).print(world, 0.5, false);
     double both = (threads.getCurrentThreadCpuTime() - start) / 1e9;
     System.out.printf("%nBacktest of three years: %.2f s of CPU, with --per-month %.2f s%n", table,
         both - table);

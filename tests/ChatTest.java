@@ -10,6 +10,7 @@ import static spikenotifier.Desk.Trouble.first;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.StringJoiner;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Nested;
@@ -203,6 +204,37 @@ class ChatTest extends Deliveries {
         hook.status = 200;
         run(Exit.OK);
         assertEquals(2, hook.asked.size(), "what comes then is for it too");
+      }
+    }
+
+    /** A filter's no to one text, which is asked each run, is none to the next alarm. */
+    @Test
+    void that_refuses_one_notice_has_the_others() throws IOException {
+      Fakes.tagged(folder, NOW, 10, Map.of());
+      try (var hook = new Hook()) {
+        hook.statusOf = body -> body.contains("15:00") ? 200 : 403;
+        config("webhook/Url = " + hook.url() + "\nspike/AllClear = no");
+        desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
+        for (int i = 0; i < 3; i++) {
+          run(Exit.TRY_LATER);
+          later(1);
+        }
+        assertEquals(4, hook.bodies.size());
+        assertEquals(List.of(SPIKE), files("outbox"));
+      }
+    }
+
+    /** Google Chat's ends in %3D, and a server may show it as it has read it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"Yb3kQwPzLx0aVn8sT4+GhIjK=", "Yb3kQwPzLx0aVn8sT4%2BGhIjK%3D"})
+    void is_told_without_the_token_of_its_address(String echo) throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 403;
+        hook.answer = "{\"error\":{\"message\":\"token " + echo + " is not valid\"}}";
+        config("webhook/Url = " + hook.url()
+            + "/v1/spaces/AAAA/messages?key=x&token=Yb3kQwPzLx0aVn8sT4%2BGhIjK%3D");
+        var said = run(Exit.TRY_LATER).err();
+        assertTrue(said.matches("(?s).*token \\*\\*\\*=? is not valid.*"), said);
       }
     }
 

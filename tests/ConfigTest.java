@@ -159,7 +159,7 @@ class ConfigTest extends Unit {
         "zendesk | Domain = acme.example.com | 'acme.example.com' (expected acme or "
             + "acme.zendesk.com)",
         "zendesk | Domain = https://me:hunter2@acme.zendesk.com | "
-            + "'https://***@acme.zendesk.com' (expected acme or acme.zendesk.com)",
+            + "'***@acme.zendesk.com' (expected acme or acme.zendesk.com)",
         "zendesk | ClientSecret = | missing (expected ClientId and ClientSecret of an OAuth "
             + "client)",
         "zendesk | ClientSecret = paste-the-secret-here | is still the example's (expected your "

@@ -126,13 +126,14 @@ final class Fakes {
   static final class SmtpScript implements AutoCloseable {
     final List<String> said = new CopyOnWriteArrayList<>(); // by the client
     final List<String> mails = new CopyOnWriteArrayList<>();
+    volatile String refused = "\0"; // what no mail may hold
     private final Map<String, String> replies = new ConcurrentHashMap<>();
     private final CountDownLatch over = new CountDownLatch(1);
     private final RawServer server;
 
     SmtpScript(String... replies) throws IOException {
       script("GREETING", "220 mail.example ESMTP", "EHLO", "250 mail.example", "DATA", "354 go",
-          ".", "250 queued", "QUIT", "221 bye", "", "250 ok");
+          ".", "250 queued", "CONTENT", "554 5.7.1 spam", "QUIT", "221 bye", "", "250 ok");
       script(replies);
       server = new RawServer(this::talk);
     }
@@ -164,8 +165,9 @@ final class Fakes {
             text = in.readLine();
           }
           if (text == null) return;
-          if (replyTo(".").contains("250")) mails.add(mail.toString());
-          if (!reply(socket, ".")) return;
+          boolean isRefused = mail.indexOf(refused) >= 0;
+          if (replyTo(".").contains("250") && !isRefused) mails.add(mail.toString());
+          if (!reply(socket, isRefused ? "CONTENT" : ".")) return;
         }
         if (line.equals("QUIT")) return;
       }

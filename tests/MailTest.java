@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -40,6 +41,23 @@ class MailTest extends Deliveries {
 
   @Nested
   class Reaches {
+    /** A filter's no to one text, which is asked each run, is none to the next alarm. */
+    @Test
+    void its_receivers_though_an_older_notice_is_refused_each_time() throws IOException {
+      Fakes.tagged(folder, NOW, 10, Map.of());
+      desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
+      try (var smtp = smtp()) {
+        config("spike/AllClear = no\nemail/Recipient = a@acme.example");
+        smtp.refused = "<2026-11-10T13-spike";
+        for (int i = 0; i < 3; i++) {
+          run();
+          later(1);
+        }
+        assertEquals(1, smtp.mails.size());
+        assertEquals(List.of(SPIKE), files("outbox"));
+      }
+    }
+
     /** What is said at RCPT of the mailbox is a no; of us, the sender, or a limit it is none. */
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {

@@ -126,7 +126,7 @@ class NetworkTest extends Deliveries {
 
     @ParameterizedTest
     @ValueSource(strings = {"socks5://127.0.0.1:1080", "https://proxy.example:1", "proxy.example",
-        "http://:bad host", "http://me:hunter-2@proxy.example"})
+        "http://:bad host", "http://me:hunter-2@proxy.example", "http://proxy.example:99999"})
     void that_is_malformed_silences_nobody_who_needs_none(String value) throws IOException {
       env.put("https_proxy", value);
       run(Exit.OK);

@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import spikenotifier.SpikeNotifier.*;
 
 /** The watcher hears how each run ended. */
@@ -40,6 +42,19 @@ class WatcherTest extends Deliveries {
       assertEquals(List.of("POST /ping/x/fail"),
           pinged(Exit.CONFIG, "monitor/PingUrl = HOOK/ping/x\nmisc/NumTags = many"));
       assertTrue(hook.bodies.get(0).contains("[misc] NumTags: 'many'"), hook.bodies.get(0));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"monitor/PingUrl = http://kuma:hunter-2@127.0.0.1:1/x",
+        "monitor/FailUrl = https://hunter-2@127.0.0.1:1/x",
+        "webhook/Url = https://kuma:hunter-2@127.0.0.1:1/x",
+        "email/Host = kuma:hunter-2@smtp.example", "email/Host = smtps://kuma:hunter-2@x/y"})
+    void is_not_asked_by_an_address_with_a_password_which_is_not_told(String line)
+        throws IOException {
+      config(line);
+      var said = run(Exit.CONFIG).err() + run(Exit.CONFIG, "doctor").out();
+      assertFalse(said.contains("hunter-2"), said);
+      assertFalse(said.contains("no connection"), said);
     }
 
     /** Nobody else could say so in the hour: what is wrong keeps the ping from nobody. */
