@@ -1779,7 +1779,7 @@ final class SpikeNotifier implements Callable<Integer> {
         isMailDown |= mailer.isTooSlow();
         return replies;
       } catch (RuntimeException e) { // no sign-in, say: the chats are told all the same
-        isMailDown = true;
+        isMailDown |= e instanceof Fault; // a bug in one notice keeps no other
         world.report(e);
         return Map.of();
       }
@@ -2430,7 +2430,7 @@ final class SpikeNotifier implements Callable<Integer> {
       } catch (JsonProcessingException e) {
         world.layAside(file, isDryRun);
       } catch (Fault e) {
-        fail(e);
+        world.report(e); // root's, say: the others are sent and noted all the same
       }
       return null;
     }
@@ -2467,6 +2467,7 @@ final class SpikeNotifier implements Callable<Integer> {
     /** Stores it before anything older goes. */
     void add(Notice notice) {
       ofThisRun.add(notice.topic());
+      probe();
       save(notice);
       enter(notice);
     }
@@ -2489,18 +2490,22 @@ final class SpikeNotifier implements Callable<Integer> {
       return List.copyOf(waiting.values());
     }
 
+    /** What cannot be noted in full is not stored in part, nor sent from there in each run. */
+    private void probe() {
+      change(() -> Disk.tryToWrite(outbox));
+    }
+
     /** What may be sent: answers that cannot be noted would be asked for again in each run. */
     List<Notice> toSend() {
-      if (!waiting.isEmpty()) change(() -> Disk.tryToWrite(outbox));
+      if (!waiting.isEmpty()) probe();
       var notices = new ArrayList<>(waiting());
       if (hasFailed) notices.removeIf(notice -> !isOfThisRun(notice));
       return notices;
     }
 
-    /** Whether it is in memory alone, and nobody has it. */
+    /** Whether it is in memory alone, and somebody lacks it. */
     boolean isLost(Topic topic) {
-      var notice = waiting.get(topic);
-      return hasFailed && notice != null && !notice.isHeard();
+      return hasFailed && waiting.containsKey(topic);
     }
 
     boolean isOfThisRun(Notice notice) {
@@ -2510,8 +2515,10 @@ final class SpikeNotifier implements Callable<Integer> {
     /** The notice of that hour and kind, or null. */
     Notice find(Hour hour, Kind kind) {
       var name = hour.name() + "." + kind.word() + ".json";
-      for (var notice : waiting()) if (notice.fileName().equals(name)) return notice;
-      return read(done.resolve(name));
+      var known = Stream.of(waiting(), recent()).flatMap(List::stream)
+          .filter(notice -> notice.fileName().equals(name)).findFirst();
+      boolean isOld = hour.isBefore(Hour.of(world.now()).plus(-Told.WEEK));
+      return known.orElseGet(() -> isOld ? read(done.resolve(name)) : null);
     }
 
     private List<Notice> recent() {
@@ -5692,6 +5699,7 @@ final class SpikeNotifier implements Callable<Integer> {
       if (url == null) return null;
       world.secrets.add(url.toString());
       world.secrets.add(url.toString().replaceFirst("^\\w+://[^/?]*", "")); // behind the host
+      world.secrets.add(url.getRawPath().replaceFirst("/+$", ""));
       for (var piece : (url + "/" + URLDecoder.decode(url.toString(), UTF_8)).split("[/?&=]+")) {
         boolean isRandom = piece.length() >= 16 && !piece.equals(url.getAuthority());
         if (isRandom) world.secrets.add(piece);
@@ -6371,7 +6379,10 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     String redact(String text) {
-      for (var secret : all) text = text.replace(secret, "***");
+      for (var secret : all) {
+        int flags = Pattern.LITERAL | Pattern.CASE_INSENSITIVE; // %2F is %2f, too
+        text = Pattern.compile(secret, flags).matcher(text).replaceAll("***");
+      }
       return text;
     }
 

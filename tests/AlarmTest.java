@@ -109,18 +109,34 @@ class AlarmTest extends Scenario {
       assertEquals(2, mail.received.size(), "the end, once that is mended");
     }
 
-    /** Nobody has it, so the next run tells it, where a spike is else told once. */
-    @Test
-    void in_the_next_run_where_neither_the_outbox_nor_the_mail_server_took_it()
+    /** As one that root wrote: the others are sent, and noted. */
+    @ParameterizedTest
+    @ValueSource(strings = {"outbox", "done"})
+    void once_though_an_older_notice_cannot_be_read(String name) throws IOException {
+      Files.createDirectories(file(name, "2026-11-09T13.spike.json"));
+      for (int i = 0; i < 3; i++) {
+        run(Exit.HISTORY);
+        later(1);
+      }
+      assertEquals(2, mail.received.size(), "the spike and its end");
+    }
+
+    /** It is told again, where a spike is else told once: no outbox, or no room for an answer. */
+    @ParameterizedTest
+    @ValueSource(strings = {"history.csv.outbox", "history.csv.outbox/.writable/x"})
+    void in_the_next_run_where_neither_the_outbox_nor_the_mail_server_took_it(String place)
         throws IOException {
       desk(hour -> hour.since(NOW) >= 0 && hour.since(NOW) < 4 ? 40 : 10);
       config("spike/Repeat = growth");
-      var inTheWay = Files.writeString(folder.resolve("out/history.csv.outbox"), "");
+      var inTheWay = folder.resolve("out/" + place);
+      Files.createDirectories(inTheWay.getParent());
+      Files.writeString(inTheWay, "");
       mail.mood = (stage, what) -> {
         throw new RejectException(451, "4.3.0 later");
       };
       run(Exit.HISTORY);
       Files.delete(inTheWay);
+      if (place.contains(".writable")) Files.delete(inTheWay.getParent());
       mail.mood = (stage, what) -> { };
       later(1);
       run(Exit.OK);

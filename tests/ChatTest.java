@@ -238,6 +238,18 @@ class ChatTest extends Deliveries {
       }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"", "/", "?status=up", "#x"})
+    void is_told_without_the_path_of_its_address(String end) throws IOException {
+      try (var hook = new Hook()) {
+        hook.status = 404;
+        hook.answer = "Cannot POST /hooks/AbCdEf1234";
+        config("webhook/Url = " + hook.url() + "/hooks/AbCdEf1234" + end);
+        assertFalse(run(Exit.TRY_LATER).err().contains("AbCdEf"));
+        assertFalse(Fakes.read(file("outbox", SPIKE)).contains("AbCdEf"));
+      }
+    }
+
     @Test
     void that_hangs_does_not_delay_the_mail() throws IOException {
       timeout = Duration.ofMillis(600);
