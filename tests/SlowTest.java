@@ -72,7 +72,7 @@ class SlowTest extends Deliveries {
   })
   void survives_hundreds_of_broken_bodies(String path, String good) throws IOException {
     var chance = new Random(7);
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 60; i++) {
       Fakes.known(folder, NOW.plus(-240), NOW, 10);
       var body = broken(good, chance);
       desk.trouble = always(path, answer(200, body));
