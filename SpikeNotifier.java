@@ -216,13 +216,15 @@ final class SpikeNotifier implements Callable<Integer> {
   private Exit runLocked(Config config) {
     try (var held = job.isDryRun ? null : lock(config)) {
       return new Job(config, world, job.isDryRun, isJson, job.hour).run();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // of closing a channel that was only locked
     }
   }
 
   /** Another run that holds it ends this one; one that cannot be made silences nothing. */
-  private Lock lock(Config config) {
+  private FileChannel lock(Config config) {
     try {
-      return Lock.take(config.historyFile);
+      return Disk.lock(config.historyFile);
     } catch (Fault e) {
       if (e.exit != Exit.HISTORY) throw e;
       world.report(e);
@@ -786,8 +788,8 @@ final class SpikeNotifier implements Callable<Integer> {
       boolean isChanging = CHANGING.matcher(config.query).find();
       return new Seen(config.query + ": " + with + " of " + plural(all, "ticket")
           + " of the last 7 days" + (isIdle ? " (a misspelled word?)" : "")
-          + (isChanging ? "; it asks for what changes: the first fill sees what is left" : ""),
-          isIdle || isChanging);
+          + (isChanging ? "; it asks for what changes later: the first fill sees what is left"
+              : ""), isIdle || isChanging);
     }
 
     private Seen clock() {
@@ -1097,10 +1099,6 @@ final class SpikeNotifier implements Callable<Integer> {
         var stop = stopOf.computeIfAbsent(hour, stops::at);
         var tags = surging.computeIfAbsent(hour,
             absent -> tagRule.surging(absent, config.omittedTags));
-        if (!mayOwe(each.getValue(), told, stop, tags)) {
-          if (each.getValue() instanceof Calm calm) told.judged.put(hour, calm.count());
-          continue;
-        }
         var due = new ArrayList<>(new DueRule(all, hour, told, wishes, stop, tags).all());
         for (var one : due) told.note(one.topic());
         told.noteJudged(all, hour, config.stops);
@@ -1108,15 +1106,6 @@ final class SpikeNotifier implements Callable<Integer> {
         if (!due.isEmpty()) sent.put(hour, due);
       }
       return sent;
-    }
-
-    /** Since no count changes here, all other hours owe nothing: this saves nearly all the time. */
-    private static boolean mayOwe(Verdict verdict, Told told, Stop stop, List<TagVerdict> tags) {
-      var newest = told.newestSpike();
-      boolean isOpen = newest != null && newest.end() == null;
-      boolean isTurn = stop != null && stop.verdict() != Flow.BETWEEN
-          && (stop.verdict() == Flow.AGAIN) == (told.stop != null);
-      return verdict instanceof Spike || isOpen || isTurn || !tags.isEmpty();
     }
 
     /** The own settings and others that are worth choosing, those that find most first. */
@@ -2718,7 +2707,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var subject = "No spike after all at " + account();
       String cause = null;
       if (wasSpike) {
-        var episode = new Episode(spikes, true);
+        var episode = new Episode(spikes);
         var peak = episode.peak();
         cause = tagRule.risen(peak.hour(), config.omittedTags);
         mail.line("Peak: " + plural(peak.count(), "ticket") + ", "
@@ -3630,13 +3619,14 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Ends come before beginnings: a spike told after an all-clear of the same hour is the newer. */
   enum Kind {
-    @JsonProperty("clear") CLEAR,
-    @JsonProperty("spike") SPIKE,
-    @JsonProperty("resumed") RESUMED,
-    @JsonProperty("stop") STOP,
-    @JsonProperty("tag") TAG,
-    @JsonProperty("sample") SAMPLE;
+    CLEAR,
+    SPIKE,
+    RESUMED,
+    STOP,
+    TAG,
+    SAMPLE;
 
+    @JsonValue
     String word() {
       return lower(name());
     }
@@ -4502,7 +4492,7 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   /** A spike from its first hour to its last. A calm hour ends it, one that is unknown does not. */
-  record Episode(List<Spike> spikes, boolean isOver) {
+  record Episode(List<Spike> spikes) {
     /** All episodes of the verdicts; both oldest first. */
     static List<Episode> among(Collection<Verdict> verdicts) {
       var episodes = new ArrayList<Episode>();
@@ -4510,10 +4500,10 @@ final class SpikeNotifier implements Callable<Integer> {
       for (var verdict : verdicts) {
         if (verdict instanceof Spike spike) spikes.add(spike);
         if (!(verdict instanceof Calm) || spikes.isEmpty()) continue;
-        episodes.add(new Episode(List.copyOf(spikes), true));
+        episodes.add(new Episode(List.copyOf(spikes)));
         spikes.clear();
       }
-      if (!spikes.isEmpty()) episodes.add(new Episode(spikes, false));
+      if (!spikes.isEmpty()) episodes.add(new Episode(spikes));
       return episodes;
     }
 
@@ -4610,9 +4600,12 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** Whether tickets come: a tenth of the usual or fewer, half of it or more, or between. */
   enum Flow {
-    @JsonProperty("stopped") STOPPED,
-    @JsonProperty("again") AGAIN,
-    @JsonProperty("between") BETWEEN
+    STOPPED, AGAIN, BETWEEN;
+
+    @JsonValue
+    String word() {
+      return lower(name());
+    }
   }
 
   // ==== Baselines: what does this hour usually hold =============================================
@@ -6564,40 +6557,25 @@ final class SpikeNotifier implements Callable<Integer> {
       return file.toAbsolutePath().normalize().toString();
     }
 
-    private static String reason(IOException e) {
-      var user = System.getProperty("user.name");
-      if (e instanceof AccessDeniedException) return "user " + user + " may not do that here";
-      if (e instanceof CharacterCodingException) return "it is no UTF-8 text";
-      if (e instanceof FileSystemException system && system.getReason() != null) {
-        return system.getReason();
-      }
-      return "a file or folder is in the way, or input or output failed";
-    }
-  }
-
-  /** One run at a time per history. */
-  static final class Lock implements AutoCloseable {
-    private final FileChannel channel;
-
-    private Lock(FileChannel channel) {
-      this.channel = channel;
-    }
-
-    /** @throws Fault TRY_LATER when another run holds it, HISTORY when it cannot be made */
-    static Lock take(Path history) {
-      var file = Disk.beside(history, ".lock");
+    /**
+     * One run at a time per history, until the channel is closed.
+     *
+     * @throws Fault TRY_LATER when another run holds the lock, HISTORY when it cannot be made
+     */
+    static FileChannel lock(Path history) {
+      var file = beside(history, ".lock");
       try {
-        Disk.makeFolder(Disk.folderOf(file));
-        Disk.requireRegular(file, Exit.HISTORY);
+        makeFolder(folderOf(file));
+        requireRegular(file, Exit.HISTORY);
         var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        var channel = FileChannel.open(file, options, Disk.OWNER_READS);
-        if (isLocked(channel)) return new Lock(channel);
+        var channel = FileChannel.open(file, options, OWNER_READS);
+        if (isLocked(channel)) return channel;
         channel.close();
-        throw Exit.TRY_LATER.fault(Disk.shown(file) + ": another run holds the lock; nothing is "
-            + "lost, the next run goes on");
       } catch (IOException e) {
-        throw Disk.unwritable(file, e);
+        throw unwritable(file, e);
       }
+      throw Exit.TRY_LATER.fault(shown(file) + ": another run holds the lock; nothing is lost, "
+          + "the next run goes on");
     }
 
     private static boolean isLocked(FileChannel channel) throws IOException {
@@ -6608,13 +6586,14 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    @Override
-    public void close() {
-      try {
-        channel.close();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e); // a channel that was only locked
+    private static String reason(IOException e) {
+      var user = System.getProperty("user.name");
+      if (e instanceof AccessDeniedException) return "user " + user + " may not do that here";
+      if (e instanceof CharacterCodingException) return "it is no UTF-8 text";
+      if (e instanceof FileSystemException system && system.getReason() != null) {
+        return system.getReason();
       }
+      return "a file or folder is in the way, or input or output failed";
     }
   }
 

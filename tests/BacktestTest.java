@@ -41,13 +41,6 @@ class BacktestTest {
           rule    SpikeThreshold  Deviations  spikes  hours  notices
           weekly             0.5         3.0     1.4    1.4      2.8  yours
 
-          your largest   hours  peak  over the usual
-          2026-08-22T12      1    90              80
-          2026-09-12T08      1    90              80
-          2026-10-03T04      1    90              80
-          2026-10-24T00      1    90              80
-          2026-11-13T20      1    90              80
-
           Tickets stopped 0 times.
           """, out.toString());
     }

@@ -31,7 +31,7 @@ class DiskTest extends Scenario {
     @Test
     void gives_way_to_another_one() throws IOException {
       var history = folder.resolve("out/history.csv");
-      try (var lock = Lock.take(history)) {
+      try (var lock = Disk.lock(history)) {
         assertTrue(lock != null);
         assertEquals(history + ".lock: another run holds the lock; nothing is lost, the next run "
             + "goes on\n", run(Exit.TRY_LATER).err());
