@@ -16,7 +16,7 @@
  * ONE RUN, see call, then Job.run
  *   1. read auth.ini and take the lock: one run at a time per history
  *   2. count the last full hour; the same request brings its first hundred tickets
- *   3. is it a spike, it is told at once
+ *   3. is it a spike, it is told at once, unless the past was never read before
  *   4. make the counts of the past true: check the last day, read what is unknown (see Past)
  *   5. judge the last week anew, and tell what is due (see DueRule): growth, ends, stops, tags
  *   6. send what waits, and tell the watcher how the run ended
@@ -233,8 +233,8 @@ final class SpikeNotifier implements Callable<Integer> {
   }
 
   @Command(mixinStandardHelpOptions = true,
-      description = "Checks config, Zendesk, mail, history and outbox; with --send webhook and "
-          + "watcher too.")
+      description = "Checks config, Zendesk, mail, history and outbox; with --send the way to "
+          + "each receiver, too.")
   int doctor(
       @Option(names = "--send", description = "send a sample notice, marked as such, by mail and "
           + "webhook, and ping the watcher, once as failed and once as good") boolean sends) {
@@ -293,7 +293,6 @@ final class SpikeNotifier implements Callable<Integer> {
 
   /** A usage error. No word of an argument is shown: it may be a secret. */
   private int refuse(ParameterException e) {
-    var command = e.getCommandLine().getCommandSpec().qualifiedName();
     var arg = e instanceof CommandLine.OverwrittenOptionException twice ? twice.getOverwritten()
         : e.getArgSpec();
     var words = "an argument is not known (expected an option, or one of " + COMMANDS + ")";
@@ -306,7 +305,7 @@ final class SpikeNotifier implements Callable<Integer> {
       words = arg.paramLabel() + ": malformed (expected one such as 2026-11-24T13)";
     }
     world.warn(words);
-    world.warn("See " + command + " --help");
+    world.warn("See --help");
     return Exit.USAGE.code;
   }
 
@@ -374,12 +373,12 @@ final class SpikeNotifier implements Callable<Integer> {
     private final TagHistory tags;
     private final Outbox outbox;
     private final Delivery delivery;
-    private final NavigableMap<Hour, Verdict> judged = new TreeMap<>(); // anew, by this run
-    private final Set<Hour> inPart = new HashSet<>(); // whose tags are known in part
+    private final NavigableMap<Hour, Verdict> printed = new TreeMap<>(); // at the end
+    private final Set<Hour> inPart = new HashSet<>(); // whose tags serve this run alone
     private Told told; // null before the first run has counted
-    private boolean isInMemory; // something here cannot be read or written
-    private boolean isStored; // what is counted
-    private boolean isToldStored;
+    private boolean hasFailed; // to read or write something here: then it goes on in memory
+    private boolean savesCounts;
+    private boolean savesTold;
     private boolean hasSaidClock;
     private Hour last;
     private HourTickets lastTickets;
@@ -391,8 +390,8 @@ final class SpikeNotifier implements Callable<Integer> {
       this.isDryRun = isDryRun;
       this.isJson = isJson;
       this.chosen = chosen;
-      this.isStored = !isDryRun;
-      this.isToldStored = !isDryRun;
+      this.savesCounts = !isDryRun;
+      this.savesTold = !isDryRun;
       this.zendesk = new Zendesk(config, world);
       this.history = new History(config.historyFile);
       this.tags = new TagHistory(config.historyFile);
@@ -412,7 +411,7 @@ final class SpikeNotifier implements Callable<Integer> {
         world.layAside(Told.file(config.historyFile), isDryRun);
       } catch (Fault e) {
         if (e.exit == Exit.CONFIG) throw e;
-        isToldStored = false;
+        savesTold = false;
         goOnInMemory(e.getMessage());
       }
       return null;
@@ -420,7 +419,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private void goOnInMemory(String trouble) {
       world.trouble(Exit.HISTORY, trouble);
-      isInMemory = true;
+      hasFailed = true;
     }
 
     Exit run() {
@@ -432,13 +431,13 @@ final class SpikeNotifier implements Callable<Integer> {
         if (wasWhole) tell(false);
         boolean isPastRead = readPast();
         if (isPastRead) saveTold(); // or it turns out that this cannot be
-        boolean isWhole = isPastRead && !isInMemory && !outbox.hasFailed();
+        boolean isWhole = isPastRead && !hasFailed && !outbox.hasFailed();
         if (isPastRead || wasWhole) tell(isWhole);
         save();
         if (!isDryRun) tidyUp();
       } catch (Fault e) {
         world.report(e);
-        judged.values().removeIf(verdict -> !(verdict instanceof Spike)); // which was told
+        printed.values().removeIf(verdict -> !(verdict instanceof Spike)); // which was told
       }
       if (isDryRun) {
         delivery.print(isJson, chosen);
@@ -446,7 +445,7 @@ final class SpikeNotifier implements Callable<Integer> {
         delivery.send(); // what waits is sent, also where nothing could be counted
         delivery.sayWhatWaits();
       }
-      judged.values().forEach(this::print);
+      printed.values().forEach(this::print);
       world.detail(plural(zendesk.requests(), "request") + " to Zendesk");
       return Exit.worst(world.exits);
     }
@@ -530,19 +529,19 @@ final class SpikeNotifier implements Callable<Integer> {
       var judge = new Judge(new Rule(config), history.counts());
       boolean isSpike = judge.verdict(last) instanceof Spike;
       if (!isSpike && !isWhole) {
-        judged.put(last, judge.verdict(last));
+        printed.put(last, judge.verdict(last));
         return;
       }
       var verdicts = judge.verdicts(last.plus(1 - Told.WEEK), last.plus(1));
-      noteJudged(verdicts, isWhole);
+      choosePrinted(verdicts, isWhole);
       var reading = Patience.within(world, READING);
-      boolean isSmall = history.at(last) <= TagHistory.MOST_TICKETS;
+      boolean isSmall = history.at(last) <= TagHistory.MOST_TICKETS; // then its tags are kept
       if (isSpike || isWhole && isSmall) readTickets(lastTickets, last, reading);
 
       var surging = new TagRule(tags, config.zone).surging(last, config.omittedTags);
       var stop = new Stops(judge.baselines).at(last);
       var rule = new DueRule(verdicts, last, told, new Wishes(config), stop, surging);
-      var due = new ArrayList<>(isWhole ? rule.all() : rule.atOnce());
+      var due = new ArrayList<>(isWhole ? rule.all() : rule.lastSpike());
       var writer = new NoticeWriter(config, judge, tags, world);
       for (var each : due) {
         if (!each.isSilent()) outbox.add(write(each, writer, reading));
@@ -558,11 +557,11 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The last hour, and those that were counted otherwise than when they were judged. */
-    private void noteJudged(NavigableMap<Hour, Verdict> verdicts, boolean isWhole) {
+    private void choosePrinted(NavigableMap<Hour, Verdict> verdicts, boolean isWhole) {
       verdicts.forEach((hour, verdict) -> {
         boolean isNews = isWhole && !hour.isBefore(told.since) && verdict instanceof Judged
             && !Objects.equals(told.judged.get(hour), verdict.count());
-        if (isNews || hour.equals(last)) judged.put(hour, verdict);
+        if (isNews || hour.equals(last)) printed.put(hour, verdict);
       });
     }
 
@@ -613,22 +612,22 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     private void save() {
-      if (!isStored) return;
+      if (!savesCounts) return;
       try {
         history.save();
         tags.save();
       } catch (Fault e) {
-        isStored = false;
+        savesCounts = false;
         goOnInMemory(e.getMessage());
       }
     }
 
     private void saveTold() {
-      if (!isToldStored) return;
+      if (!savesTold) return;
       try {
         told.save(config.historyFile);
       } catch (Fault e) {
-        isToldStored = false;
+        savesTold = false;
         goOnInMemory(e.getMessage());
       }
     }
@@ -665,8 +664,8 @@ final class SpikeNotifier implements Callable<Integer> {
         if (notice == null) continue;
         boolean isNew = outbox.isOfThisRun(notice);
         if (isDryRun && isNew) return "dry-run";
-        if (outbox.waiting().contains(notice)) return "queued";
         if (notice.isHeard()) return isNew ? "sent" : "already-sent";
+        if (outbox.waiting().contains(notice)) return "queued";
       }
       return "none";
     }
@@ -1124,11 +1123,9 @@ final class SpikeNotifier implements Callable<Integer> {
 
       var table = Table.of("rule", "SpikeThreshold", "Deviations", "spikes", "hours", "notices",
           "");
-      var shown = new HashSet<List<Double>>();
       for (var line : lines) {
         boolean isTooMuch = perMonth != null && line.spikes > perMonth && line.rule != own;
-        boolean isAlike = !shown.add(List.of(line.spikes, line.hours, line.notices));
-        if (isTooMuch || isAlike && line.rule != own) continue;
+        if (isTooMuch) continue;
         table.row(
             lower(line.rule.name.name()),
             line.rule.threshold,
@@ -1407,9 +1404,9 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /**
-     * Whether all of them were read but for single hours that Zendesk does not give. The last day
-     * and the hours since the last run have to be, and before the first whole run all that is
-     * filled, or all that there is to learn.
+     * Whether enough is known to tell everything: the last day and the hours since the last run;
+     * before the first whole run the fill too, worked off, or with nothing more to learn. Single
+     * hours that Zendesk does not give keep none of it.
      *
      * @param judged the newest hour that a run has judged, or null before a whole one
      * @throws Fault ZENDESK when nothing is shown of what was: then nothing may be stored
@@ -1493,7 +1490,7 @@ final class SpikeNotifier implements Callable<Integer> {
         prepend(queue, span.singles());
       } else if (total > MOST_EXPORTED || isBroken) {
         prepend(queue, span.halves());
-      } else if (export(span, total)) {
+      } else if (storeExport(span, total)) {
         brokenExports = 0;
       } else {
         brokenExports++;
@@ -1538,8 +1535,8 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** @return whether it brought every ticket; else nothing is stored */
-    private boolean export(Span span, long total) {
-      var hours = exported(span, total);
+    private boolean storeExport(Span span, long total) {
+      var hours = readByExport(span, total);
       long read = hours.values().stream().mapToLong(hour -> hour.tickets).sum();
       if (read != total) {
         world.detail("export gave " + read + " of " + total + " tickets of " + span.from + " to "
@@ -1554,7 +1551,7 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** The tickets of the span, hour by hour, as far as an export brings them. */
-    private Map<Hour, Exported> exported(Span span, long total) {
+    private Map<Hour, Exported> readByExport(Span span, long total) {
       var hours = new HashMap<Hour, Exported>();
       var seen = new HashSet<Long>();
       try {
@@ -1604,18 +1601,18 @@ final class SpikeNotifier implements Callable<Integer> {
       brokenExports = 0;
       var lacking = spans(last.plus(1 - 24 * TagHistory.DAYS), last, hour -> history.knows(hour)
           && !tags.knows(hour) && history.at(hour) <= TagHistory.MOST_TICKETS);
-      for (var span : lacking) readTags(span);
+      for (var span : lacking) readTagsOf(span);
     }
 
     /** What was deleted since it was counted is missing, which a tag's odds do not mind. */
-    private void readTags(Span span) {
+    private void readTagsOf(Span span) {
       if (brokenExports >= BROKEN_EXPORTS || isOver()) return;
       long total = span.each().mapToLong(history::at).sum();
       if (total > MOST_TAGGED && span.hours() > 1) {
-        span.halves().forEach(this::readTags);
+        span.halves().forEach(this::readTagsOf);
         return;
       }
-      var hours = total == 0 ? Map.<Hour, Exported>of() : exported(span, total);
+      var hours = total == 0 ? Map.<Hour, Exported>of() : readByExport(span, total);
       long read = hours.values().stream().mapToLong(hour -> hour.tickets).sum();
       boolean isMostlyThere = read * 10 >= total * 9;
       if (!isMostlyThere) {
@@ -2599,34 +2596,35 @@ final class SpikeNotifier implements Callable<Integer> {
       var link = agentSearch(hour, hour.plus(1), null);
       long hours = hour.since(due.begin()) + 1;
 
-      var mail = new Document((hours > 1 ? "Hour " + hours + ": " : "")
+      var document = new Document((hours > 1 ? "Hour " + hours + ": " : "")
           + plural(due.count(), "ticket") + " at " + account() + ", "
           + span(hour, hour.plus(1), config.zone) + ".");
-      if (due.over() != null) mail.line("It is over: " + countInWords(due.over()) + ".");
-      mail.line(usualLine(hour, due.count(), usual));
-      mail.line(causeLine(hour, tickets, cause));
-      if (progress != null) mail.line(progressLine(due, progress));
-      requesters(mail, tickets);
+      if (due.over() != null) document.line("It is over: " + countInWords(due.over()) + ".");
+      document.line(usualLine(hour, due.count(), usual));
+      document.line(causeLine(hour, tickets, cause));
+      if (progress != null) document.line(progressLine(due, progress));
+      requesters(document, tickets);
       if (cause != null) {
-        mail.link(cause.count() + " with " + cut(causeTag, SHOWN),
+        document.link(cause.count() + " with " + cut(causeTag, SHOWN),
             agentSearch(hour, hour.plus(1), causeTag));
       }
-      mail.link("All " + due.count(), link);
-      mail.table(tagTable(hour, tags));
-      mail.table(examples(tickets, causeTag));
-      mail.table(last24Hours(hour));
-      mail.smallPrint("Rule " + lower(judge.rule.name().name()) + ": a spike from "
+      document.link("All " + due.count(), link);
+      document.table(tagTable(hour, tags));
+      document.table(examples(tickets, causeTag));
+      document.table(last24Hours(hour));
+      document.smallPrint("Rule " + lower(judge.rule.name().name()) + ": a spike from "
           + plural(judge.thresholds(hour).least(), "ticket") + " on.");
       if (!tickets.missing().isEmpty()) {
-        mail.smallPrint("Of its tickets " + tickets.size() + " were read: " + tickets.missing());
+        document.smallPrint("Of its tickets " + tickets.size() + " were read: "
+            + tickets.missing());
       }
-      smallPrint(mail, hour);
+      smallPrint(document, hour);
 
       var subject = plural(due.count(), "ticket") + " instead of " + amount(usual.mean()) + " at "
           + account() + (cause == null ? "" : ": " + cut(causeTag, SHOWN));
       var facts = new Facts(due.count(), usual.mean(), usual.percent(due.count()), causeTag,
           first(config.numTags, tags), link, null, null);
-      return notice(due, subject, facts, mail);
+      return notice(due, subject, facts, document);
     }
 
     /** A spike that is made up, by the same code. */
@@ -2676,17 +2674,18 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** One sender's flood is another thing than a hundred people in trouble. */
-    private void requesters(Document mail, HourTickets tickets) {
+    private void requesters(Document document, HourTickets tickets) {
       var requesters = tickets.requesters();
       if (requesters.isEmpty()) return;
       var busiest = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue());
       int most = busiest.getValue();
       boolean isFlood = most >= FLOOD && most * 2 >= tickets.size();
       if (isFlood) {
-        mail.line("One requester wrote " + most + " of the " + tickets.inWords() + ".");
-        mail.link(most + " by one requester", agentPage("users/" + busiest.getKey()));
+        document.line("One requester wrote " + most + " of the " + tickets.inWords() + ".");
+        document.link(most + " by one requester", agentPage("users/" + busiest.getKey()));
       } else if (tickets.missing().isEmpty()) {
-        mail.line(plural(requesters.size(), "requester") + " wrote the " + tickets.inWords() + ".");
+        document.line(plural(requesters.size(), "requester") + " wrote the " + tickets.inWords()
+            + ".");
       }
     }
 
@@ -2702,7 +2701,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var usual = judge.baselines.of(due.hour());
       var where = account() + ", " + span(due.begin(), end, config.zone) + ".";
 
-      var mail = new Document(!wasSpike ? "No spike after all, counted again: " + where
+      var document = new Document(!wasSpike ? "No spike after all, counted again: " + where
           : "Over after " + plural(end.since(due.begin()), "hour") + ": the spike at " + where);
       var subject = "No spike after all at " + account();
       String cause = null;
@@ -2710,21 +2709,21 @@ final class SpikeNotifier implements Callable<Integer> {
         var episode = new Episode(spikes);
         var peak = episode.peak();
         cause = tagRule.risen(peak.hour(), config.omittedTags);
-        mail.line("Peak: " + plural(peak.count(), "ticket") + ", "
+        document.line("Peak: " + plural(peak.count(), "ticket") + ", "
             + localTime(peak.hour().from(), config.zone) + "; usual: "
             + amount(peak.baseline().mean()) + ". In all " + rounded(episode.excess())
             + " more than usual.");
         subject = "Over: " + plural(peak.count(), "ticket") + " instead of "
             + amount(peak.baseline().mean()) + " at " + account();
       }
-      if (cause != null) mail.line("The tag that stood out: " + cause + ".");
-      mail.line("Now: " + countInWords(due.hour()) + ".");
-      mail.link("Its tickets", link);
-      mail.table(last24Hours(due.hour()));
-      smallPrint(mail, due.hour());
+      if (cause != null) document.line("The tag that stood out: " + cause + ".");
+      document.line("Now: " + countInWords(due.hour()) + ".");
+      document.link("Its tickets", link);
+      document.table(last24Hours(due.hour()));
+      smallPrint(document, due.hour());
       var facts = new Facts(due.count(), usual == null ? null : usual.mean(),
           usual == null ? null : usual.percent(due.count()), cause, List.of(), link, null, null);
-      return notice(due, subject, facts, mail);
+      return notice(due, subject, facts, document);
     }
 
     /** Such as "20 tickets, Wed 25 Nov 14:00, usual: 21". */
@@ -2738,32 +2737,32 @@ final class SpikeNotifier implements Callable<Integer> {
 
     private Notice stop(StopDue due) {
       var stop = due.stop();
-      var mail = new Document("Tickets stopped at " + account() + ": " + stop.inWords() + ".");
-      mail.line("Look at the contact form, the mail channel, status.zendesk.com and the suspended "
-          + "tickets. A holiday belongs in IgnoredDays.");
-      mail.link("Suspended tickets", agentPage("filters/suspended"));
+      var document = new Document("Tickets stopped at " + account() + ": " + stop.inWords() + ".");
+      document.line("Look at the contact form, the mail channel, status.zendesk.com and the "
+          + "suspended tickets. A holiday belongs in IgnoredDays.");
+      document.link("Suspended tickets", agentPage("filters/suspended"));
       var subject = "Tickets stopped: " + stop.came() + " instead of " + amount(stop.usual())
           + " in " + plural(stop.hours(), "hour") + " at " + account();
-      return flow(due, due.hour(), stop, subject, mail);
+      return flow(due, due.hour(), stop, subject, document);
     }
 
     private Notice again(AgainDue due) {
-      var mail = new Document("Tickets come again at " + account() + ": " + due.stop().inWords()
+      var document = new Document("Tickets come again at " + account() + ": " + due.stop().inWords()
           + ".");
-      mail.line("That they had stopped was told of the hours up to "
+      document.line("That they had stopped was told of the hours up to "
           + localTime(due.begin().to(), config.zone) + ".");
-      return flow(due, due.hour(), due.stop(), "Tickets come again at " + account(), mail);
+      return flow(due, due.hour(), due.stop(), "Tickets come again at " + account(), document);
     }
 
-    private Notice flow(Due due, Hour last, Stop stop, String subject, Document mail) {
+    private Notice flow(Due due, Hour last, Stop stop, String subject, Document document) {
       var first = last.plus(1 - stop.hours());
       var link = agentSearch(first, last.plus(1), null);
-      mail.line(span(first, last.plus(1), config.zone) + "." + stop.loweredInWords());
-      mail.link("Its tickets", link);
-      mail.table(last24Hours(last));
-      smallPrint(mail, last);
+      document.line(span(first, last.plus(1), config.zone) + "." + stop.loweredInWords());
+      document.link("Its tickets", link);
+      document.table(last24Hours(last));
+      smallPrint(document, last);
       var facts = new Facts(stop.came(), stop.usual(), null, null, List.of(), link, stop, null);
-      return notice(due, subject, facts, mail);
+      return notice(due, subject, facts, document);
     }
 
     // ---- Tags surge within a calm total ----
@@ -2775,46 +2774,46 @@ final class SpikeNotifier implements Callable<Integer> {
       var link = agentSearch(hour, hour.plus(1), first.tag());
       var usual = judge.baselines.of(hour);
 
-      var mail = new Document(plural(first.count(), "ticket") + " with " + first.tag() + " at "
+      var document = new Document(plural(first.count(), "ticket") + " with " + first.tag() + " at "
           + account() + ", " + span(hour, hour.plus(1), config.zone) + ".");
       for (var tag : first(TAGS_IN_HEAD, tags)) {
-        mail.line(tag.tag() + ": " + tag.together() + " in " + plural(tag.hours(), "hour")
+        document.line(tag.tag() + ": " + tag.together() + " in " + plural(tag.hours(), "hour")
             + ", usually " + usualInWords(tag.expected()) + ".");
-        mail.link(tag.count() + " with " + cut(tag.tag(), SHOWN),
+        document.link(tag.count() + " with " + cut(tag.tag(), SHOWN),
             agentSearch(hour, hour.plus(1), tag.tag()));
       }
       var more = tags.stream().skip(TAGS_IN_HEAD).map(TagVerdict::tag).toList();
-      if (!more.isEmpty()) mail.line("These surge, too: " + String.join(", ", more) + ".");
-      mail.line("All tickets: " + judge.counts.at(hour) + "; usual: "
+      if (!more.isEmpty()) document.line("These surge, too: " + String.join(", ", more) + ".");
+      document.line("All tickets: " + judge.counts.at(hour) + "; usual: "
           + usualInWords(usual == null ? null : usual.mean()) + ".");
-      mail.table(examples(tickets, first.tag()));
-      mail.table(last24Hours(cut(first.tag(), SHOWN), hour,
+      document.table(examples(tickets, first.tag()));
+      document.table(last24Hours(cut(first.tag(), SHOWN), hour,
           each -> tagRule.count(each, first.tag()), each -> tagRule.usual(each, first.tag())));
-      mail.smallPrint("A tag is told once in 24 hours, and not while the total is a spike.");
-      smallPrint(mail, hour);
+      document.smallPrint("A tag is told once in 24 hours, and not while the total is a spike.");
+      smallPrint(document, hour);
 
       var subject = first.together() + " with " + cut(first.tag(), SHOWN) + " in "
           + plural(first.hours(), "hour") + " at " + account() + ", usually "
           + usualInWords(first.expected());
       var facts = new Facts(first.together(), first.expected(), null, first.tag(), List.of(), link,
           null, tags);
-      return notice(due, subject, facts, mail);
+      return notice(due, subject, facts, document);
     }
 
     // ---- What all notices have ----
 
-    private Notice notice(Due due, String subject, Facts facts, Document mail) {
+    private Notice notice(Due due, String subject, Facts facts, Document document) {
       var topic = due.topic();
       var whole = config.subject + " " + unclickable(clean(subject)) + " ("
           + localTime(topic.hour().from(), config.zone) + " " + config.zone + ")";
-      return new Notice(topic, config.zendeskHost, config.query, whole, facts, mail, Map.of());
+      return new Notice(topic, config.zendeskHost, config.query, whole, facts, document, Map.of());
     }
 
-    private void smallPrint(Document mail, Hour hour) {
+    private void smallPrint(Document document, Hour hour) {
       var query = config.query.isEmpty() ? "" : " that match " + config.query;
-      mail.smallPrint("Counted: the tickets of " + config.zendeskHost + query
+      document.smallPrint("Counted: the tickets of " + config.zendeskHost + query
           + ". For more: explain " + hour.name() + " (UTC).");
-      mail.smallPrint(NAME + " " + VERSION + " on " + world.host() + ", " + config.shown());
+      document.smallPrint(NAME + " " + VERSION + " on " + world.host() + ", " + config.shown());
     }
 
     private Table tagTable(Hour hour, List<TagCount> tags) {
@@ -2984,7 +2983,7 @@ final class SpikeNotifier implements Callable<Integer> {
       var answer = answers.get(receiver);
       if (answer == null || answer.outcome != Outcome.UNCONFIRMED) return true;
       long hours = Hour.of(now).since(Hour.of(Instant.parse(answer.time)));
-      return hours < 0 || hours >= 1L << answer.unconfirmed - 1; // a clock may have been ahead
+      return hours < 0 || hours >= 1L << (answer.unconfirmed - 1); // the clock may have been ahead
     }
   }
 
@@ -3456,8 +3455,8 @@ final class SpikeNotifier implements Callable<Integer> {
    *       otherwise than when it was judged: other settings make no news of old hours.
    *   <li>The newest thread is told again while its episode goes on: by Repeat, or since its end
    *       was told and proved false.
-   *   <li>The newest thread ends with the first calm hour after its episode. An older one has been
-   *       followed by a newer alarm.
+   *   <li>The newest thread ends with the first calm hour after its episode. Older ones get no end,
+   *       since a newer alarm has followed.
    *   <li>While the hour before has just risen by half, Zendesk's index is behind: the last hour's
    *       calm ends nothing, and is no stop.
    * </ol>
@@ -3473,24 +3472,24 @@ final class SpikeNotifier implements Callable<Integer> {
     private static final int LATE = 5; // tickets; one that comes late is no lag
     private static final int TAG_QUIET = 3; // hours after a spike in which no tag is told
 
-    /** What is said of an hour; an unknown one has no word. */
-    private enum Word { SPIKE, CALM, LEARNING }
+    /** What is said of an hour; an unknown one has no mark. */
+    private enum Mark { SPIKE, CALM, LEARNING }
 
     private record Span(Hour begin, Hour hour, Hour over) { }
 
     /** All notices, oldest first. */
     List<Due> all() {
       boolean isBehind = isBehind();
-      var words = words(isBehind);
+      var marks = marks(isBehind);
       var due = new ArrayList<Due>();
-      addSpikes(due, words);
+      addSpikes(due, marks);
       if (wishes.stops && stop != null) addStop(due, isBehind);
-      if (wishes.tagSurges) addTags(due, words);
+      if (wishes.tagSurges) addTags(due, marks);
       return due;
     }
 
     /** The last hour's spike alone: what is told before the past is known. */
-    List<Due> atOnce() {
+    List<Due> lastSpike() {
       return all().stream()
           .filter(each -> each instanceof SpikeDue spike && spike.hour.equals(last))
           .toList();
@@ -3511,29 +3510,29 @@ final class SpikeNotifier implements Callable<Integer> {
       return now != null && then != null && now - then >= LATE && now >= GROWN * then;
     }
 
-    private NavigableMap<Hour, Word> words(boolean isBehind) {
-      var words = new TreeMap<Hour, Word>();
+    private NavigableMap<Hour, Mark> marks(boolean isBehind) {
+      var marks = new TreeMap<Hour, Mark>();
       verdicts.subMap(oldest(), true, last, true).forEach((hour, verdict) -> {
-        var judged = verdict instanceof Spike ? Word.SPIKE : Word.CALM;
-        words.put(hour, verdict instanceof Learning ? Word.LEARNING : judged);
+        var judged = verdict instanceof Spike ? Mark.SPIKE : Mark.CALM;
+        marks.put(hour, verdict instanceof Learning ? Mark.LEARNING : judged);
       });
-      if (isBehind && words.get(last) == Word.CALM) words.remove(last);
+      if (isBehind && marks.get(last) == Mark.CALM) marks.remove(last);
       for (var each : told.spikes) { // one may have been told before a kill, and not been stored
-        if (!each.hour().isBefore(oldest())) words.putIfAbsent(each.hour(), Word.SPIKE);
+        if (!each.hour().isBefore(oldest())) marks.putIfAbsent(each.hour(), Mark.SPIKE);
       }
-      return words;
+      return marks;
     }
 
-    private static List<Span> episodes(NavigableMap<Hour, Word> words) {
+    private static List<Span> episodes(NavigableMap<Hour, Mark> marks) {
       var episodes = new ArrayList<Span>();
       Span open = null;
-      for (var each : words.entrySet()) {
+      for (var each : marks.entrySet()) {
         var hour = each.getKey();
         boolean isNext = open != null && hour.since(open.hour) <= UNSURE + 1;
-        if (each.getValue() == Word.SPIKE) {
+        if (each.getValue() == Mark.SPIKE) {
           if (open != null && !isNext) episodes.add(open);
           open = new Span(isNext ? open.begin : hour, hour, null);
-        } else if (each.getValue() == Word.CALM && open != null) {
+        } else if (each.getValue() == Mark.CALM && open != null) {
           episodes.add(new Span(open.begin, open.hour, hour));
           open = null;
         }
@@ -3542,10 +3541,10 @@ final class SpikeNotifier implements Callable<Integer> {
       return episodes;
     }
 
-    private void addSpikes(List<Due> due, NavigableMap<Hour, Word> words) {
+    private void addSpikes(List<Due> due, NavigableMap<Hour, Mark> marks) {
       var newest = told.newestSpike();
       var newestHour = newest == null ? null : newest.hour();
-      for (var episode : episodes(words.headMap(last, true))) {
+      for (var episode : episodes(marks.headMap(last, true))) {
         var threads = told.spikes.stream().filter(each -> !each.begin().isAfter(episode.hour)
             && !each.hour().isBefore(episode.begin)).toList();
         boolean isOfNewest = newest != null && threads.contains(newest);
@@ -3558,7 +3557,7 @@ final class SpikeNotifier implements Callable<Integer> {
         var tags = episode.hour.equals(last) ? surging : List.<TagVerdict>of();
         due.add(new SpikeDue(episode.hour, begin, count, episode.over, tags));
       }
-      addEnd(due, words, newest, newestHour);
+      addEnd(due, marks, newest, newestHour);
     }
 
     private boolean isNews(Span episode) {
@@ -3579,11 +3578,11 @@ final class SpikeNotifier implements Callable<Integer> {
       return wasFalseEnd || isWished && episode.hour.isAfter(newest.hour());
     }
 
-    private void addEnd(List<Due> due, NavigableMap<Hour, Word> words, ToldSpike newest,
+    private void addEnd(List<Due> due, NavigableMap<Hour, Mark> marks, ToldSpike newest,
         Hour newestHour) {
       if (newest == null || newest.end() != null) return;
-      for (var each : words.tailMap(newestHour, true).entrySet()) {
-        if (each.getValue() != Word.CALM) continue;
+      for (var each : marks.tailMap(newestHour, true).entrySet()) {
+        if (each.getValue() != Mark.CALM) continue;
         var hour = each.getKey();
         due.add(new EndDue(hour, newest.begin(), count(hour), !wishes.allClear));
         due.sort(Comparator.comparing(Due::topic, Topic.ORDER));
@@ -3599,7 +3598,7 @@ final class SpikeNotifier implements Callable<Integer> {
       }
     }
 
-    private void addTags(List<Due> due, NavigableMap<Hour, Word> words) {
+    private void addTags(List<Due> due, NavigableMap<Hour, Mark> marks) {
       var fresh = new ArrayList<TagVerdict>();
       var known = new ArrayList<TagVerdict>();
       for (var each : surging) {
@@ -3607,8 +3606,8 @@ final class SpikeNotifier implements Callable<Integer> {
         boolean isFresh = before == null || last.since(before) > Told.TAG_NEWS;
         (isFresh ? fresh : known).add(each);
       }
-      boolean isQuiet = words.subMap(last.plus(-TAG_QUIET), true, last, true)
-          .containsValue(Word.SPIKE);
+      boolean isQuiet = marks.subMap(last.plus(-TAG_QUIET), true, last, true)
+          .containsValue(Mark.SPIKE);
       if (fresh.isEmpty() || isQuiet) return;
       fresh.addAll(known);
       due.add(new TagsDue(last, fresh));
@@ -4097,6 +4096,7 @@ final class SpikeNotifier implements Callable<Integer> {
    * @param score      deviations over the expected
    * @param needed     together, to be as far over the expected as a surge is
    */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
   record TagVerdict(String tag, long count, Long together, int hours, Double expected,
       Double dispersion, String basis, Double score, Double needed, boolean surge) {
     private static final double RISEN = 3; // deviations that make a tag worth showing
@@ -4271,7 +4271,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Verdict: is this hour a spike ===========================================================
 
-  /** The third step: every verdict of job, explain, backtest and report comes from here. */
+  /** Samples, then baseline, then verdict: of job, explain, backtest and report alike. */
   static final class Judge {
     private static final double ALONE_MORE = 1; // deviation that an hour by itself needs more
 
@@ -4610,7 +4610,7 @@ final class SpikeNotifier implements Callable<Integer> {
 
   // ==== Baselines: what does this hour usually hold =============================================
 
-  /** The first two steps to a verdict: the samples of an hour, and what it usually holds. */
+  /** The samples of an hour, and what it usually holds. */
   static final class Baselines {
     private static final int WEEKS = 13;
     private static final int MIN_WEEKS = 4; // with fewer, the last days serve
@@ -4639,7 +4639,7 @@ final class SpikeNotifier implements Callable<Integer> {
       this.counts = counts;
     }
 
-    /** Step 1: which earlier hours the hour is compared with. */
+    /** Which earlier hours the hour is compared with. */
     Samples samples(Hour hour) {
       if (!rule.isWeekly()) return samples(hour, Basis.HOUR_OF_DAY, 1, rule.config.numHours / 24);
       var weeks = samples(hour, Basis.HOUR_OF_WEEK, 7, 7 * WEEKS);
@@ -4703,7 +4703,7 @@ final class SpikeNotifier implements Callable<Integer> {
       return basis == Basis.LAST_DAYS ? Math.max(MIN_DAYS, least) : least;
     }
 
-    /** Step 2: what the hour usually holds; null while there is too little history to say. */
+    /** What the hour usually holds; null while there is too little history to say. */
     Baseline of(Hour hour) {
       if (!baselines.containsKey(hour)) baselines.put(hour, reckoned(hour));
       return baselines.get(hour);

@@ -50,7 +50,7 @@ class DueTest extends Unit {
 
     var rule = new DueRule(verdicts, new Hour(last), told, wishes, stop, surging);
     boolean isWhole = !settings.contains("atonce");
-    var due = isWhole ? rule.all() : rule.atOnce();
+    var due = isWhole ? rule.all() : rule.lastSpike();
     var notices = new StringJoiner("; ");
     for (var each : due) notices.add(words(each));
     assertEquals(columns[10].strip(), notices.toString());
