@@ -2603,7 +2603,7 @@ final class SpikeNotifier implements Callable<Integer> {
       document.line(usualLine(hour, due.count(), usual));
       document.line(causeLine(hour, tickets, cause));
       if (progress != null) document.line(progressLine(due, progress));
-      requesters(document, tickets);
+      flood(document, tickets);
       if (cause != null) {
         document.link(cause.count() + " with " + cut(causeTag, SHOWN),
             agentSearch(hour, hour.plus(1), causeTag));
@@ -2674,19 +2674,15 @@ final class SpikeNotifier implements Callable<Integer> {
     }
 
     /** One sender's flood is another thing than a hundred people in trouble. */
-    private void requesters(Document document, HourTickets tickets) {
+    private void flood(Document document, HourTickets tickets) {
       var requesters = tickets.requesters();
       if (requesters.isEmpty()) return;
       var busiest = Collections.max(requesters.entrySet(), Map.Entry.comparingByValue());
       int most = busiest.getValue();
       boolean isFlood = most >= FLOOD && most * 2 >= tickets.size();
-      if (isFlood) {
-        document.line("One requester wrote " + most + " of the " + tickets.inWords() + ".");
-        document.link(most + " by one requester", agentPage("users/" + busiest.getKey()));
-      } else if (tickets.missing().isEmpty()) {
-        document.line(plural(requesters.size(), "requester") + " wrote the " + tickets.inWords()
-            + ".");
-      }
+      if (!isFlood) return;
+      document.line("One requester wrote " + most + " of the " + tickets.inWords() + ".");
+      document.link(most + " by one requester", agentPage("users/" + busiest.getKey()));
     }
 
     /** The end of a spike, by what its hours hold now. */
