@@ -1154,7 +1154,7 @@ final class SpikeNotifier implements Callable<Integer> {
   /** {@code report.html}: the history as tables and a line, on a page that needs no network. */
   static final class Report {
     private static final int LINE_DAYS = 14;
-    private static final double WIDTH = 1000; // of the drawing, in units of its own
+    private static final double WIDTH = 1000; // of the line, in units of its own
     private static final double HEIGHT = 220;
     private static final String DATE = "EEE d MMM yyyy";
     private static final String PAGE = """
@@ -1277,8 +1277,9 @@ final class SpikeNotifier implements Callable<Integer> {
               .append(at(hour.from(), config.zone, "EEE d")).append("</text>");
         }
       }
-      return "<svg viewBox=\"0 0 " + WIDTH + " " + (HEIGHT + 4) + "\" role=\"img\" aria-label=\""
-          + "Line of the tickets an hour, at most " + rounded(most) + "; hours with a spike: "
+      return "<svg viewBox=\"0 0 " + (WIDTH + 44) + " " + (HEIGHT + 4) + "\" role=\"img\" "
+          + "aria-label=\"Line of the tickets an hour, at most " + rounded(most)
+          + "; hours with a spike: "
           + spikes + ".\"><g fill=\"none\" stroke=\"currentColor\"><path d=\"" + usual
           + "\" stroke=\"#4477aa\" stroke-width=\"1\"/><path d=\"" + tickets
           + "\" stroke-width=\"1.5\"/></g><g fill=\"" + Cell.RED + "\">" + marks
