@@ -36,29 +36,29 @@ import spikenotifier.SpikeNotifier.*;
  * <pre>
  * First fill of 4380 hours; 150 ms latency, 100 exports and 400 requests a minute, own ceiling 100
  *   tickets  requests   minutes     bound     ratio   one by one
- *     20000        23      0.19      0.23      0.81         43.8
- *    100000       106      0.96      1.06      0.91         43.8
+ *     20000        23      0.22      0.23      0.94         43.8
+ *    100000       105      1.02      1.05      0.97         43.8
  *   1000000      1071     15.99     10.71      1.49         43.8
  *
  * Requests of an hourly run: 3 in a calm hour of up to 100 tickets, 4 in one of 1,000; 5 for a
  * spike of 200 tickets, 9 for one of 5,000
  *
  * Tags: the file of 29 days at 100 tickets and 100 tags an hour: 490 kB; CPU of a calm run with it
- * and 100 tickets, over one without: 1.18
+ * and 100 tickets, over one without: 1.14
  *
  * Memory of a spike hour, at most 50,000 of its tickets ranked
  *   tickets   live heap MB    peak RSS MB    seconds
- *      1000              9            143        3.0
- *    100000             28            169        4.3
- *   1200000             28            162        4.1
- * Memory of a first fill of 2,000,000 tickets, with -Xmx64m: 168 MB RSS, 22 s
+ *      1000             10            144        2.3
+ *    100000             31            164        3.6
+ *   1200000             31            168        3.9
+ * Memory of a first fill of 2,000,000 tickets, with -Xmx64m: 169 MB RSS, 20 s
  *
- * Backtest of three years: 0.7 s of CPU, with --per-month 1.5 s
+ * Backtest of three years: 16.8 s of CPU, with --per-month 16.9 s
  *
  * Seconds, the median of 7    --version    a calm hour
- * jbang, built before              1.21           2.15
- * fat jar                          0.47           1.48
- * fat jar, class archive           0.37           1.16
+ * jbang, built before              0.84           1.76
+ * fat jar                          0.31           1.16
+ * fat jar, class archive           0.22           0.88
  * </pre>
  */
 final class Benchmark {
