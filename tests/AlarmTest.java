@@ -121,6 +121,26 @@ class AlarmTest extends Scenario {
       assertEquals(2, mail.received.size(), "the spike and its end");
     }
 
+    /** As one that somebody edited: it is reported, the others go out. */
+    @Test
+    void though_an_older_notice_cannot_be_rendered() throws IOException {
+      desk(hour -> hour.equals(NOW) || hour.equals(NOW.plus(2)) ? 40 : 10);
+      config("spike/AllClear = no");
+      mail.mood = (stage, what) -> {
+        throw new RejectException(450, "4.3.0 later");
+      };
+      run(Exit.TRY_LATER);
+      mail.mood = (stage, what) -> { };
+      var older = file("outbox", SPIKE);
+      Files.writeString(older, Fakes.read(older).replaceFirst("\"url\" : \"[^\"]*\"",
+          "\"url\" : null"));
+      for (int i = 0; i < 2; i++) {
+        later(1);
+        assertEquals(Exit.BUG.code, run().code());
+      }
+      assertEquals(1, mail.received.size());
+    }
+
     /** It is told again, where a spike is else told once: no outbox, or no room for an answer. */
     @ParameterizedTest
     @ValueSource(strings = {"history.csv.outbox", "history.csv.outbox/.writable/x"})

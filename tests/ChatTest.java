@@ -226,7 +226,8 @@ class ChatTest extends Deliveries {
 
     /** Google Chat's ends in %3D, and a server may show it as it has read it. */
     @ParameterizedTest
-    @ValueSource(strings = {"Yb3kQwPzLx0aVn8sT4+GhIjK=", "Yb3kQwPzLx0aVn8sT4%2BGhIjK%3D"})
+    @ValueSource(strings = {"Yb3kQwPzLx0aVn8sT4+GhIjK=", "Yb3kQwPzLx0aVn8sT4%2BGhIjK%3D",
+        "Yb3kQwPzLx0aVn8sT4%2bGhIjK%3d"})
     void is_told_without_the_token_of_its_address(String echo) throws IOException {
       try (var hook = new Hook()) {
         hook.status = 403;
