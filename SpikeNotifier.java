@@ -6358,21 +6358,21 @@ final class SpikeNotifier implements Callable<Integer> {
   static final class Secrets {
     private static final int SHORTEST = 6; // characters; less would blot out half of every line
     /** As one may hold another, of which the rest would be shown. */
-    private final Set<String> all = new ConcurrentSkipListSet<>(Comparator
+    private final Map<String, Pattern> all = new ConcurrentSkipListMap<>(Comparator
         .comparingInt(String::length).reversed().thenComparing(Comparator.naturalOrder()));
 
     void add(String secret) {
       if (secret.length() < SHORTEST) return;
       var encoded = encode(secret);
-      all.addAll(List.of(secret, base64(secret).replace("=", ""), encoded,
-          encoded.replace("+", "%20")));
+      int flags = Pattern.LITERAL | Pattern.CASE_INSENSITIVE; // %2F is %2f, too
+      for (var form : List.of(secret, base64(secret).replace("=", ""), encoded,
+          encoded.replace("+", "%20"))) {
+        all.put(form, Pattern.compile(form, flags));
+      }
     }
 
     String redact(String text) {
-      for (var secret : all) {
-        int flags = Pattern.LITERAL | Pattern.CASE_INSENSITIVE; // %2F is %2f, too
-        text = Pattern.compile(secret, flags).matcher(text).replaceAll("***");
-      }
+      for (var secret : all.values()) text = secret.matcher(text).replaceAll("***");
       return text;
     }
 
