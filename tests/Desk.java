@@ -209,11 +209,11 @@ class Desk implements AutoCloseable {
     }
   }
 
-  private interface Work {
+  interface Work {
     void run() throws IOException;
   }
 
-  private static void inBackground(Work work) {
+  static void inBackground(Work work) {
     var thread = new Thread(() -> {
       try {
         work.run();

@@ -272,30 +272,14 @@ class MailTest extends Deliveries {
           var first = new ServerSocket(isByWords ? second.getLocalPort() : 0, 50,
               InetAddress.getByName("127.0.0.1"))) {
         var got = new CountDownLatch(1);
-        inBackground(() -> greet(first));
-        inBackground(() -> take(second, got));
+        Desk.inBackground(() -> greet(first));
+        Desk.inBackground(() -> take(second, got));
         config("email/Port = " + second.getLocalPort() + "\nemail/Security = none\n"
             + "email/Password = -\nkept = yes");
         var child = Fakes.child(folder, "-Djdk.net.hosts.file=" + hosts);
         assertEquals(0, child.waitFor(), Fakes.read(folder.resolve("child")));
         assertEquals(0, got.getCount());
       }
-    }
-
-    private interface Work {
-      void run() throws IOException;
-    }
-
-    private static void inBackground(Work work) {
-      var thread = new Thread(() -> {
-        try {
-          work.run();
-        } catch (IOException e) {
-          return; // the test is over
-        }
-      });
-      thread.setDaemon(true);
-      thread.start();
     }
 
     private static void greet(ServerSocket server) throws IOException {
